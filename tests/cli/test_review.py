@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ledgers import NOW, uuid
-from worker.cli.review import MAY_BE_AHEAD, Answer, Kind, answer, keys_text
+from worker.cli.review import MAY_BE_AHEAD, Answer, Kind, answer, keys_text, with_keys
+from worker.export.evidence import Proposal, Suggestion
 from worker.ledger.proposals import Found, Undecided
 from worker.terminal.keys import keys_in
 
@@ -49,14 +50,24 @@ def test_a_duplicate_with_candidates_that_are_not_shown_is_not_absent_by_a_key()
     one = Undecided(4, 2, 1, 1, uuid(99), "Signs", "Wave", 1, NOW, "why", TEN, hidden=2)
     assert answer("a", one, {}) == Answer(
         Kind.INVALID,
-        why="not all candidates are shown: see Prolific; if it is absent, use --absent '#4' after"
-        " this review",
+        why="not all candidates are shown: decide it in a sheet (--proposals), or see Prolific"
+        " and, if it is absent, use --absent '#4' after this review",
     )
     assert answer("1", one, {}) == Answer(Kind.ASSIGN, uuid(1))
     assert keys_text(one) == (
         "1-9, 0 it is this batch (0: candidate 10) · s or Enter skip · u undo · q leave"
     )
     assert "a absent" in keys_text(one._replace(hidden=0))
+
+
+def test_as_many_candidates_are_shown_as_there_are_keys_and_the_suggested_one_is_first() -> None:
+    some = (*TEN, *(one._replace(batch_id=uuid(20)) for one in TEN[:1]))
+    one = Undecided(4, 2, 1, 1, uuid(99), "Signs", "Wave", 1, NOW, "why", some, hidden=2)
+    shown = with_keys(Proposal(one, Suggestion(uuid(20), "why"), (one,))).one
+    assert [found.batch_id for found in shown.found] == [uuid(20), *map(uuid, range(1, 10))]
+    assert shown.hidden == 3
+    few = one._replace(found=TEN[:2], hidden=0)
+    assert with_keys(Proposal(few, Suggestion(None, ""), (few,))).one == few
 
 
 def test_a_duplicate_that_was_not_compared_is_not_absent_by_a_key() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.export.filled_sheet import SheetRow, as_read, shown_candidates
+from worker.export.filled_sheet import SheetRow, ShownCandidates, as_read
 
 ONE, TWO = "0192a3b4-0000-7000-8000-00000000000a", "0192a3b4-0000-7000-8000-00000000000b"
 
@@ -15,7 +15,27 @@ def test_the_candidates_of_an_item_are_those_of_all_its_rows() -> None:
         SheetRow(5, {"item": "#5"}),  # a sheet without the column shows nothing
         SheetRow(6, {"item": "", "candidate_id": ONE}),
     ]
-    assert shown_candidates(rows) == {3: {ONE, TWO}, 4: {""}}
+    shown = ShownCandidates(rows)
+    assert [shown.of(item) for item in (3, 4, 5, 0)] == [{ONE, TWO}, {""}, None, None]
+    assert (shown.items_of(ONE), shown.items_of("else")) == (["#3"], [])
+
+
+def test_what_is_shown_of_one_copy_of_a_group_is_shown_of_all() -> None:
+    def row(item: str, candidate: str, group: str, sheet: str = "") -> SheetRow:
+        cells = {"item": item, "candidate_id": candidate, "group": group}
+        return SheetRow(2, cells, sheet)
+
+    shown = ShownCandidates(
+        [
+            row("#3", ONE, "2 copies"),
+            row("#3", TWO, "2 copies"),
+            row("#04", ONE, "2 copies"),
+            row("#5", ONE, ""),
+            row("#6", ONE, "2 copies", "another sheet"),
+        ]
+    )
+    assert [shown.of(item) for item in (3, 4, 5, 6)] == [{ONE, TWO}, {ONE, TWO}, {ONE}, {ONE}]
+    assert [shown.is_shown(TWO, item) for item in (3, 4, 5, 6)] == [True, True, False, False]
 
 
 def test_rows_are_read_as_text_with_the_line_that_they_have_in_a_file() -> None:

@@ -119,11 +119,17 @@ def test_rows_that_are_no_copies_of_one_row_are_never_a_group() -> None:
         assert "the column group says that #13 and #12 are copies of one row" in problem.text
 
 
-def test_a_batch_never_goes_to_a_copy_that_it_is_no_candidate_of() -> None:
-    rows = sheet({(13, FIRST): "ours"})
-    del rows[0]  # the row of #12 with this batch
-    _, (problem,) = filled_in(rows)
-    assert "is a candidate of #13 and #14, not of #12" in problem.text
+def test_what_only_the_rows_of_one_copy_show_may_be_any_copy_of_the_group() -> None:
+    rows = sheet({(12, FIRST): "rest absent", (12, SECOND): "ours", (12, FOURTH): "ours"})
+    left = [row for row in rows if row.text("item") == "#12" or row.text("candidate_id") == FIRST]
+    assert decided(left) == {12: SECOND, 13: FOURTH, 14: None}
+
+
+def test_a_batch_never_goes_to_a_copy_of_another_group() -> None:
+    rows = sheet({(13, FIRST): SECOND})
+    left = [row for row in rows if row.text("candidate_id") != SECOND]
+    _, (problem,) = filled_in([*left, SheetRow(40, {"item": "#99", "candidate_id": SECOND})])
+    assert f"{SECOND} is a candidate of #99, not of #13" in problem.text
 
 
 def test_absent_needs_no_candidate_in_its_rows() -> None:

@@ -14,7 +14,7 @@ from worker.settle.verdicts import verdicts_of
 
 def detail(why: Unsettled) -> str:
     """What people read of item 101."""
-    candidates = [one.batch_id for one in why.candidates]
+    candidates = [one.batch_id for one in why.candidates[:NAMED]]
     return message(101, why.reason, why.text, candidates, why.total) or ""
 
 
@@ -128,6 +128,14 @@ def test_an_error_names_the_first_candidates_and_counts_the_others() -> None:
     (why,) = verdicts_of([attempt()], {"ws": near}, {"ws": None}, {}, absence=True).unknown.values()
 
     assert detail(why).endswith("b09 and 3 more)")
+
+
+def test_all_candidates_are_kept_if_few_rows_are_unknown_and_ten_of_each_otherwise() -> None:
+    near = [unowned(f"b{n:04}", name="signs 1") for n in range(30)]
+    for many, kept in ((1, 30), (666, 30), (1_000, 20), (2_500, NAMED)):
+        some = [attempt(n) for n in range(1, many + 1)]
+        unknown = verdicts_of(some, {"ws": near}, {"ws": None}, {}, absence=True).unknown
+        assert {(len(why.candidates), why.total) for why in unknown.values()} == {(kept, 30)}
 
 
 def test_what_copying_keeps_counts_for_presence_too() -> None:

@@ -43,8 +43,8 @@ FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
 """
 
 
-NAMED = 10
-"""This many candidates of a row are kept. The others are only counted."""
+KEPT = 10
+"""This many candidates of a row are kept at least. The others may be only counted."""
 
 REASONS: dict[str, set[str | None]] = {
     "created": {None},
@@ -313,7 +313,7 @@ def _untrue(rows: list[Row]) -> list[str]:
         for row in rows
         if row.reason not in REASONS.get(row.status, {row.reason})
         or (row.reason is None) != (row.error is None)
-        or row.named != min(row.candidates, NAMED)
+        or not min(row.candidates, KEPT) <= row.named <= row.candidates
         or (row.candidates > 0) != (row.status == "unknown" and row.reason in WITH_CANDIDATES)
     ]
 

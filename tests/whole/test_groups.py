@@ -13,8 +13,8 @@ from tests.whole.conftest import Place
 from tests.whole.test_decisions import UNSETTLED, WithOptions, read, save
 from worker.sandbox.options import SandboxOptions
 
-COPIES = (3, 2, 1)
-"""How many copies each row of the job asks for."""
+COPIES = (12, 2, 1)
+"""How many copies each row of the job asks for. The first have 24 candidates each."""
 
 
 def ambiguous_night(place_with: WithOptions, copies: tuple[int, ...]) -> tuple[Place, set[str]]:
@@ -73,7 +73,7 @@ def test_an_ambiguous_night_is_decided_by_one_answer_for_each_group(
     assert " 0 suggestions" in written.out
     work = answer(night.folder / "d.xlsx", ours)
     assert work == {
-        "rows": sum(2 * many * many for many in COPIES),
+        "rows": sum(2 * many + (many - 1) * min(2 * many, 10) for many in COPIES),
         "looks": sum(2 * many for many in COPIES),
         "cells": sum(COPIES),
         "questions": len(COPIES),
@@ -90,6 +90,25 @@ def test_an_ambiguous_night_is_decided_by_one_answer_for_each_group(
     made = night.world.made
     assert night.run().code == 0
     assert night.world.made == made, "nothing is created again"
+
+
+def test_the_copies_of_a_group_are_absent_if_the_rows_of_its_first_show_all_candidates(
+    place_with: WithOptions,
+) -> None:
+    night, _ = ambiguous_night(place_with, (13,))
+    path = night.folder / "d.csv"
+    assert night.command("settle", "job.csv", "--proposals", "d.csv").code == 1
+    shown = read(path)
+    assert "(16 more candidates are in the rows of #1)" in shown[-1]["why_unknown"]
+    shown[0]["decision"] = "rest absent"
+    save(path, [row for row in shown if row != shown[20]])
+    ended = night.command("settle", "job.csv", "--decisions", "d.csv")
+    assert ended.code == 2
+    assert f"may exist as {shown[20]['candidate_id']}, which this sheet does not show" in ended.err
+    save(path, shown)
+    ended = night.command("settle", "job.csv", "--decisions", "d.csv")
+    assert ended.code == 0, ended.err
+    assert "Recorded: 0 assigned, 13 absent." in ended.out
 
 
 def test_a_batch_that_is_free_only_for_what_is_not_recorded_yet_is_looked_up(

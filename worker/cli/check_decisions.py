@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from worker.cli.common import Target
 from worker.cli.look_up_batches import NOTHING_RECORDED, look_up_batches
-from worker.export.filled_sheet import Filled, SheetRow, filled_in, problem_in, shown_candidates
+from worker.export.filled_sheet import Filled, SheetRow, ShownCandidates, filled_in, problem_in
 from worker.export.kept_decisions import recorded_in
 from worker.ledger import decisions
 from worker.ledger.decisions import Decision, Known
@@ -42,7 +42,7 @@ def check_sheet(
     """The decisions of a sheet, each compared with the database. With `accept`, the sheet's
     suggestions are decisions too."""
     filled, problems = filled_in(sheet, accept=accept, recorded=recorded_in(reader))
-    shown = shown_candidates(sheet)
+    shown = ShownCandidates(sheet)
     to_record: list[Filled] = []
     rows_of: dict[str, Filled] = {}
     recorded_before = 0
@@ -52,7 +52,7 @@ def check_sheet(
         if decisions.is_recorded(decision, item, campaign):
             recorded_before += 1
             continue
-        problem = _why_refused(reader, decision, item, campaign, shown.get(decision.item))
+        problem = _why_refused(reader, decision, item, campaign, shown.of(decision.item))
         batch_id = decision.batch_id
         if (
             not problem

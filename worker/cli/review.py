@@ -11,7 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from worker.cli.ask import has_person
-from worker.export.evidence import Suggestion, after, proposals
+from worker.export.evidence import Proposal, Suggestion, after, proposals
 from worker.export.proposals import group_name
 from worker.ledger.decisions import NOT_COMPARED, after_settling
 from worker.ledger.proposals import SHARED, Found, Undecided
@@ -133,7 +133,10 @@ def _label(key: Key, one: Undecided) -> str:
 
 def _absent_later(one: Undecided) -> str:
     """How to say that a duplicate is absent if not all of its candidates are shown."""
-    return f"see Prolific; if it is absent, use --absent '#{one.item}' after this review"
+    return (
+        "decide it in a sheet (--proposals), or see Prolific and, if it is absent, use --absent"
+        f" '#{one.item}' after this review"
+    )
 
 
 def head_lines(one: Undecided, number: int, total: int) -> list[str]:
@@ -147,7 +150,9 @@ def head_lines(one: Undecided, number: int, total: int) -> list[str]:
         f"  {sent}, {counted(one.attempts, 'request')}; {visible(one.cause)}",
     ]
     if one.hidden:
-        lines.append(f"  {counted(one.hidden, 'more candidate')} not shown: see Prolific")
+        lines.append(
+            f"  {counted(one.hidden, 'more candidate')} not shown: see a sheet (--proposals)"
+        )
     if not one.found:
         lines.append("  No candidates are known.")
     return lines
@@ -214,7 +219,7 @@ def review(unknown: Sequence[Undecided], campaign: str) -> dict[int, str | None]
     decided: dict[int, str | None] = {}
     if not unknown:
         return {}
-    shown = list(proposals(unknown))
+    shown = [with_keys(about) for about in proposals(unknown)]
     warn(
         f"{counted(len(unknown), 'unknown duplicate')} of {campaign}. Your decisions are recorded"
         " together when you leave.\n"
@@ -237,6 +242,14 @@ def review(unknown: Sequence[Undecided], campaign: str) -> dict[int, str | None]
             at += 1
     warn(f"\n{counted(len(decided), 'decision')} to record.\n")
     return decided
+
+
+def with_keys(about: Proposal) -> Proposal:
+    """The same duplicate with as many candidates as there are keys for, the suggested one first."""
+    one, best = about.one, about.best.batch_id
+    found = sorted(one.found, key=lambda found: found.batch_id != best)
+    shown, others = found[: len(CANDIDATES)], found[len(CANDIDATES) :]
+    return about._replace(one=one._replace(found=tuple(shown), hidden=one.hidden + len(others)))
 
 
 def _show(

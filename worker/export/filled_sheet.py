@@ -77,7 +77,7 @@ def filled_in(
             shared, problem = _shared_out(group, sheet.filled, created, recorded)
             sheet.filled |= shared
             sheet.problems += [problem] if problem else []
-    left, misplaced = _with_own_candidates(sheet.filled.values(), given)
+    left, misplaced = _with_own_candidates(sheet.filled.values(), ShownCandidates(given))
     return left, [*sheet.problems, *misplaced]
 
 
@@ -92,35 +92,54 @@ def names_batches(rows: Iterable[SheetRow], *, accept: bool = False) -> bool:
     return False
 
 
-def shown_candidates(rows: Iterable[SheetRow]) -> dict[int, set[str]]:
-    """The candidates of each item that these rows show. Rows without the column of candidates show
-    nothing about their item."""
-    shown: dict[int, set[str]] = {}
-    for row in rows:
-        if "candidate_id" in row.cells and (item := _item_number(row.text("item"))):
-            shown.setdefault(item, set()).add(row.text("candidate_id").lower())
-    return shown
+class ShownCandidates:
+    """The candidates that rows show: each for its item, and for the other items of its group,
+    because a person answers once for a group, in the rows of one item."""
+
+    def __init__(self, rows: Iterable[SheetRow]) -> None:
+        self._candidates: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._places: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        self._items: dict[str, set[str]] = defaultdict(set)
+        for row in rows:
+            if "candidate_id" not in row.cells or not row.text("item"):
+                continue
+            item = f"#{_item_number(row.text('item'))}"
+            batch_id = row.text("candidate_id").lower()
+            place = row.sheet, row.text("group") or item
+            self._candidates[place].add(batch_id)
+            self._places[item].add(place)
+            self._items[batch_id].add(item)
+
+    def of(self, item: int) -> set[str] | None:
+        """The candidates that are shown of an item; None if no row of it has a column for them."""
+        places = self._places.get(f"#{item}")
+        return None if places is None else set().union(*(self._candidates[one] for one in places))
+
+    def items_of(self, batch_id: str) -> list[str]:
+        """The items in whose rows a batch is shown, such as `#4`, in order."""
+        return sorted(self._items.get(batch_id, ()), key=lambda item: (len(item), item))
+
+    def is_shown(self, batch_id: str, item: int) -> bool:
+        """Whether a batch is shown as a candidate of an item."""
+        return any(batch_id in self._candidates[one] for one in self._places.get(f"#{item}", ()))
 
 
 def _with_own_candidates(
-    filled: Iterable[Filled], rows: Iterable[SheetRow]
+    filled: Iterable[Filled], shown: ShownCandidates
 ) -> tuple[list[Filled], list[Problem]]:
-    """The decisions without those for a batch that these rows name as a candidate of other items
-    only, and what is wrong with those: the cell may have been moved."""
-    candidates: dict[str | None, set[str]] = defaultdict(set)
-    for row in rows:
-        candidates[row.text("candidate_id").lower()].add(row.text("item"))
+    """The decisions without those for a batch that is `shown` as a candidate of other items only,
+    and what is wrong with those: the cell may have been moved."""
     left: list[Filled] = []
     problems: list[Problem] = []
     for one in filled:
-        items = candidates.get(one.decision.batch_id)
-        if not items or f"#{one.decision.item}" in items:
+        item, batch_id = one.decision.item, one.decision.batch_id
+        items = [] if batch_id is None else shown.items_of(batch_id)
+        if batch_id is None or not items or shown.is_shown(batch_id, item):
             left.append(one)
             continue
-        in_order = sorted(items, key=lambda item: (len(item), item))
         text = (
-            f"{one.decision.batch_id} is a candidate of {first_of(in_order[:NAMED], len(items))},"
-            f" not of #{one.decision.item}; if it is its copy all the same, use --assign"
+            f"{batch_id} is a candidate of {first_of(items[:NAMED], len(items))}, not of #{item};"
+            " if it is its copy all the same, use --assign"
         )
         problems.append(problem_in(one.row, text))
     return left, problems

@@ -61,6 +61,10 @@ REST_ABSENT = "rest absent"
 GROUP_NAMED = 4
 """How many of its copies the name of a group names."""
 
+OF_OTHERS = 10
+"""How many candidates of each copy of a group the sheet has, if it is not the first: people answer
+once, in the rows of the first, which have all."""
+
 
 def sheet_rows(
     duplicates: Iterable[Undecided], campaign: str, batch_url: str | None = None
@@ -86,7 +90,7 @@ def rows_by_item(
             "source_batch_id": one.source_id,
             "source_name": one.source_name,
             "name": one.name,
-            "why_unknown": _why(one),
+            "why_unknown": _why(about),
             "last_sent_at": one.last_sent_at,
             "attempts": one.attempts,
             "restored_by": one.restored_by,
@@ -96,6 +100,8 @@ def rows_by_item(
         rows: list[DecisionRow] = []
         for number, found in enumerate(sorted(one.found, key=_order)):
             is_best = found.batch_id == best.batch_id or (best.batch_id is None and not number)
+            if number >= OF_OTHERS and not about.is_first and not is_best:
+                continue
             row = {
                 **common,
                 "candidate_id": found.batch_id,
@@ -170,9 +176,13 @@ def _against(one: Undecided, found: Found) -> str:
     return speaks_against(found, one.last_sent_at, has_equal=has_equal(found, one.found))
 
 
-def _why(one: Undecided) -> str:
-    """Why a duplicate is unknown, and how many candidates the sheet leaves out."""
-    if not one.hidden:
-        return one.cause
-    more, are = counted(one.hidden, "more candidate"), verb(one.hidden, "is", "are")
-    return f"{one.cause} ({more} {are} not in this sheet: see Prolific)"
+def _why(about: Proposal) -> str:
+    """Why a duplicate is unknown, and where to see the candidates that its rows leave out."""
+    one = about.one
+    if one.hidden:
+        more, are = counted(one.hidden, "more candidate"), verb(one.hidden, "is", "are")
+        return f"{one.cause} ({more} {are} not in this sheet: see Prolific)"
+    if not about.is_first and (others := len(one.found) - OF_OTHERS) > 0:
+        more, are = counted(others, "more candidate"), verb(others, "is", "are")
+        return f"{one.cause} ({more} {are} in the rows of #{about.group[0].item})"
+    return one.cause

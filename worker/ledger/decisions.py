@@ -252,7 +252,10 @@ def why_not_absent(item: int, candidates: Candidates, shown: Collection[str] | N
     if candidates.hidden:
         more = counted(candidates.hidden, "more candidate")
         are = verb(candidates.hidden, "is", "are")
-        return f"#{item} has {more}, which {are} not shown here: see Prolific; {all_the_same}"
+        return (
+            f"#{item} has {more}, which {are} not shown here: after other decisions settle may show"
+            f" more; otherwise see Prolific, and {all_the_same}"
+        )
     return ""
 
 

@@ -3,7 +3,7 @@ its copy. Nothing here changes the database."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -106,7 +106,7 @@ def name_of(row: Row) -> str:
 
 def _undecided(rows: list[Row], shared: Mapping[str, _Shared]) -> Undecided:
     row = rows[0]
-    found = tuple(_found(one, shared) for one in rows if one["batch_id"] is not None)
+    found = tuple(_found(one, shared) for one in rows if _is_free(one))
     if row["status"] == "sent":
         cause = reasons.UNDER_WAY
     else:
@@ -125,7 +125,7 @@ def _undecided(rows: list[Row], shared: Mapping[str, _Shared]) -> Undecided:
         has_rival=row["reason"] == reasons.Reason.NAMES_ALIKE,
         restored_by=row["restored_by"],
         found=found,
-        hidden=_hidden(row["candidates"]) if row["status"] == "unknown" else 0,
+        hidden=_hidden(rows) if row["status"] == "unknown" else 0,
         is_compared=row["status"] == "unknown" and row["reason"] in reasons.COMPARED,
     )
 
@@ -144,16 +144,21 @@ def candidates(reader: Reader, item: int) -> Candidates:
     """The batches that could be the copy of an item; none, and not compared, if it is not
     unknown."""
     rows = reader.execute("candidates_of", item=item).fetchall()
-    named = frozenset(row["batch_id"] for row in rows if row["batch_id"] is not None)
     if not rows:
         return Candidates(is_compared=False)
-    is_compared = rows[0]["reason"] in reasons.COMPARED
-    return Candidates(named, _hidden(rows[0]["candidates"]), is_compared)
+    named = frozenset(row["batch_id"] for row in rows if _is_free(row))
+    return Candidates(named, _hidden(rows), rows[0]["reason"] in reasons.COMPARED)
 
 
-def _hidden(total: int) -> int:
-    """How many of so many candidates are only counted."""
-    return max(0, total - reasons.NAMED)
+def _is_free(row: Row) -> bool:
+    """Whether the row has a candidate that belongs to no item."""
+    return row["batch_id"] is not None and not row["is_owned"]
+
+
+def _hidden(rows: Sequence[Row]) -> int:
+    """How many candidates of an item are not in these rows, its stored ones: they were counted."""
+    stored = sum(row["batch_id"] is not None for row in rows)
+    return max(0, int(rows[0]["candidates"]) - stored)
 
 
 def _found(row: Row, shared: Mapping[str, _Shared]) -> Found:

@@ -1208,19 +1208,19 @@ WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = b.id);
 -- name: proposals
 -- The unknown duplicates of the job, in its order, each with the batches that could be its copy, as
 -- a listing showed them, and what speaks for (1) and against (0) each. With :under_way also those
--- whose request is recorded as under way. A batch that has an owner by now is left out.
+-- whose request is recorded as under way. A batch may have an owner by now.
 SELECT i.id AS item, i.line, i.copy, i.copies, i.source_id, v.name AS source_name,
     i.name AS sent_name, i.template, i.status, i.attempts + CASE WHEN i.status = 'sent' THEN 1 ELSE 0 END AS attempts,
     i.last_sent_at, i.reason, i.error,
     i.candidates, c.batch_id, s.name, s.created_at, s.status AS batch_status, c.name_fits,
-    c.details_fit, c.datasets_fit, c.time_fits, c.creator_fits, r.run_id AS restored_by
+    c.details_fit, c.datasets_fit, c.time_fits, c.creator_fits, r.run_id AS restored_by,
+    EXISTS (SELECT 1 FROM items AS w WHERE w.new_batch_id = c.batch_id) AS is_owned
 FROM items AS i
 LEFT JOIN sources AS o ON o.source_id = i.source_id
 LEFT JOIN source_versions AS v ON v.id = o.version_id
 LEFT JOIN attempts AS t ON t.item_id = i.id AND t.closed_by IS NULL AND t.restored = 1
 LEFT JOIN runs AS r ON r.id = t.run_id
 LEFT JOIN candidates AS c ON c.item_id = i.id AND i.status = 'unknown'
-    AND NOT EXISTS (SELECT 1 FROM items AS w WHERE w.new_batch_id = c.batch_id)
 LEFT JOIN unowned_batches AS s ON s.batch_id = c.batch_id
 WHERE i.campaign_id = :campaign AND i.line IS NOT NULL
     AND (i.status = 'unknown' OR (i.status = 'sent' AND :under_way = 1))
@@ -1555,10 +1555,10 @@ ORDER BY 1;
 -- name: candidates_of
 -- The batches that could be the copy of an unknown item, as `proposals` has them, how many there are
 -- with those that are not stored, and why it is unknown.
-SELECT c.batch_id, i.candidates, i.reason
+SELECT c.batch_id, i.candidates, i.reason,
+    EXISTS (SELECT 1 FROM items AS w WHERE w.new_batch_id = c.batch_id) AS is_owned
 FROM items AS i
 LEFT JOIN candidates AS c ON c.item_id = i.id
-    AND NOT EXISTS (SELECT 1 FROM items AS w WHERE w.new_batch_id = c.batch_id)
 WHERE i.id = :item AND i.status = 'unknown';
 
 -- name: has_candidates

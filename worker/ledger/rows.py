@@ -98,7 +98,7 @@ def ledger_rows(
             if row["name"] is None:
                 row["name"] = coming_name(sent_name, template, copies, source_name)
             row["under_way"] = row["status"] == "sent"
-            row["candidates"] = _decode(named)[0] if named else []
+            row["candidates"] = _decode(named)[0][: why.NAMED] if named else []
             _explain(row, item, reason, count, setup_error)
             row["item"], row["copies"], row["candidate_count"] = item, copies, count
             if own:

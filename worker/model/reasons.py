@@ -11,7 +11,7 @@ from enum import StrEnum
 from worker.text import first_of
 
 NAMED = 10
-"""How many candidates are kept and named. The others are only counted."""
+"""How many candidates of a row its message names. The others are only counted."""
 
 UNDER_WAY = "sent; no answer is recorded yet"
 """The message of a row whose request has left, or is about to."""

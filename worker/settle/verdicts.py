@@ -31,9 +31,13 @@ MAY_BE = "these may be its copy"
 NAMED_BY_ANSWER = "an answer named this batch"
 NOT_SHOWN_YET = "the first of two listings does not show it"
 
+KEPT = 20_000
+"""How many candidates a look keeps, if ten of each attempt are fewer. There may be thousands for
+each of thousands of attempts. After an ordinary bad night all are kept: people decide about them
+in a spreadsheet, and need to see each."""
+
 COMPARED = 100
-"""How many candidates of an attempt are compared, to name the best ones. There may be thousands for
-each of thousands of attempts."""
+"""How many candidates of an attempt are compared at least, to keep the best ones."""
 
 
 def verdicts_of(
@@ -73,7 +77,8 @@ def verdicts_of(
             batch_id for attempt_id, batch_id in found.matched.items() if attempt_id not in hidden
         }
         left_over = [batch for batch in batches if batch.batch_id not in taken]
-        seen = _Seen(found, by_id, left_over, fidelity, names)
+        kept_of_each = max(NAMED, KEPT // len(attempts))
+        seen = _Seen(found, by_id, left_over, fidelity, names, kept_of_each)
         for attempt in of_workspace:
             if attempt.id in found.matched and not attempt.hidden:
                 created[attempt.id] = by_id[found.matched[attempt.id]]
@@ -89,13 +94,15 @@ def verdicts_of(
 class _Seen(NamedTuple):
     """What a complete listing of one workspace shows: which attempts created which batches, the
     batches by id, those that no attempt created, and which properties copying keeps. `names` are
-    the names of all open attempts' copies."""
+    the names of all open attempts' copies. `kept_of_each` is how many candidates of each attempt
+    are kept."""
 
     found: Presence
     by_id: Mapping[str, UnownedBatch]
     left_over: Sequence[UnownedBatch]
     fidelity: CopyFidelity
     names: frozenset[str]
+    kept_of_each: int
 
 
 def _problem(workspace_id: str | None, problems: Mapping[str, str | None]) -> str | None:
@@ -131,7 +138,7 @@ def _candidates(
         Candidate(batch_id, evidence(attempt, seen.by_id[batch_id]))
         if batch_id in seen.by_id
         else Candidate(batch_id)
-        for batch_id in batch_ids[:COMPARED]
+        for batch_id in batch_ids[: max(COMPARED, seen.kept_of_each)]
     ]
     found.sort(key=lambda one: (one.evidence.count(False), -one.evidence.count(True)))
-    return Unsettled(reason, text, tuple(found[:NAMED]), len(batch_ids))
+    return Unsettled(reason, text, tuple(found[: seen.kept_of_each]), len(batch_ids))
