@@ -13,6 +13,7 @@ from worker.export.evidence import (
     after,
     has_equal,
     proposals,
+    requests_of,
     speaks_against,
     speaks_for,
     suggestion,
@@ -108,13 +109,13 @@ def fitting(*numbers: int, copies: int, evidence: Evidence = ALL) -> tuple[Found
 
 
 def by_item(some: list[Undecided]) -> dict[int, str | None]:
-    return {one.item: best.batch_id for one, best, _ in proposals(some)}
+    return {one.item: best.batch_id for one, best, *_ in proposals(some)}
 
 
 def test_as_many_batches_as_copies_are_given_one_to_each_the_oldest_first() -> None:
     some = copies(*[fitting(7, 8, 9, copies=3)] * 3)
     assert by_item(some) == {1: uuid(9), 2: uuid(8), 3: uuid(7)}
-    for seconds, (_, best, _) in enumerate(proposals(some), start=50):
+    for seconds, (_, best, *_) in enumerate(proposals(some), start=50):
         assert best.reason == (
             f"Same name, instructions, dataset and account; created {seconds} s after the request;"
             " 3 copies of this row (#1, #2 and #3) and 3 batches fit each other equally well, and"
@@ -125,7 +126,7 @@ def test_as_many_batches_as_copies_are_given_one_to_each_the_oldest_first() -> N
 def test_of_many_copies_the_first_are_named() -> None:
     for many, named in ((4, "#1, #2, #3 and #4"), (5, "#1, #2, #3, #4 and 1 more")):
         some = copies(*[fitting(*range(2, 2 + many), copies=many)] * many)
-        assert all(f"({named})" in best.reason for _, best, _ in proposals(some))
+        assert all(f"({named})" in best.reason for _, best, *_ in proposals(some))
 
 
 def test_it_makes_no_difference_whether_it_is_known_who_created_the_batches() -> None:
@@ -152,7 +153,7 @@ def test_a_copy_with_a_rival_has_no_suggestion_and_hides_no_other() -> None:
     first, *others = copies(fitting(5, copies=1), both, both)
     has_rival = first._replace(has_rival=True)
     about = list(proposals([has_rival, *others]))
-    assert about[0] == Proposal(has_rival, HAS_RIVAL, (has_rival,))
+    assert about[0] == Proposal(has_rival, HAS_RIVAL, (has_rival,), requests_of([has_rival]))
     assert [one.best.batch_id for one in about] == [None, uuid(8), uuid(7)]
 
 
@@ -217,8 +218,8 @@ NOT_TOGETHER = {
 @pytest.mark.parametrize("what", NOT_TOGETHER)
 def test_no_set_is_suggested_if_there_is_any_doubt_and_the_reason_says_why(what: str) -> None:
     some, reason = NOT_TOGETHER[what]
-    assert {best.batch_id for _, best, _ in proposals(some)} == {None}
-    assert {best.reason for _, best, _ in proposals(some)} == {reason}
+    assert {best.batch_id for _, best, *_ in proposals(some)} == {None}
+    assert {best.reason for _, best, *_ in proposals(some)} == {reason}
 
 
 def test_rows_with_one_name_are_no_copies_of_one_another() -> None:
@@ -234,7 +235,7 @@ def test_a_batch_against_which_something_speaks_changes_nothing() -> None:
 
 def test_a_single_duplicate_says_why_nothing_is_suggested() -> None:
     def reason(*some: Found, hidden: int = 0) -> str:
-        ((_, best, _),) = proposals(copies(some, hidden=hidden))
+        ((_, best, *_),) = proposals(copies(some, hidden=hidden))
         return best.reason
 
     assert reason(found(2), found(3), found(4, UNEQUAL)) == (
@@ -265,7 +266,7 @@ def test_a_single_duplicate_says_why_nothing_is_suggested() -> None:
         "No suggestion: no candidate is known, which does not mean that it is absent; run settle"
         " again first"
     )
-    ((_, best, _),) = proposals([copies(())[0]._replace(is_compared=False)])
+    ((_, best, *_),) = proposals([copies(())[0]._replace(is_compared=False)])
     assert best.reason.startswith("No suggestion: it was not compared with a complete listing")
     assert best.reason.endswith("decide one by one with --absent '#1'")
 
@@ -279,9 +280,9 @@ def test_copies_that_the_same_batches_could_be_are_a_group() -> None:
     ]  # fmt: skip
     other = some[2]._replace(name="Row 2")
     assert [len(about.group) for about in proposals([some[0], other])] == [1, 1]
-    assert speaks_for(many[0], NOW, [some[0], some[2]._replace(last_sent_at=LATER)]).endswith(
-        "the closest of 2"
-    )
+    assert speaks_for(
+        many[0], NOW, requests_of([some[0], some[2]._replace(last_sent_at=LATER)])
+    ).endswith("the closest of 2")
 
 
 SAME = "Same name, instructions, dataset and account"
@@ -300,17 +301,18 @@ SAME = "Same name, instructions, dataset and account"
 def test_what_speaks_for_a_candidate(batch: Found, sent_at: str, text: str) -> None:
     assert speaks_for(batch, sent_at) == text
     single = Undecided(1, 2, 1, 1, uuid(1), "Signs", "Row", 1, sent_at, "why", (batch,))
-    assert speaks_for(batch, sent_at, [single]) == text
+    assert speaks_for(batch, sent_at, requests_of([single])) == text
 
 
 def test_in_a_group_the_closest_request_counts() -> None:
     some = copies((), (), ())
     some[1] = some[1]._replace(last_sent_at="2026-03-01T12:04:00.000Z")
     some[2] = some[2]._replace(last_sent_at=None)
-    closest = "created 1 min after the request of #2, the closest of 3"
-    assert speaks_for(found(2), NOW, some) == f"{SAME}; {closest}"
-    assert speaks_for(found(2, ALL._replace(time=False)), NOW, some) == SAME
-    assert speaks_for(found(2, created_at=None), NOW, some) == f"{SAME}; created at another time"
+    closest = "created 1 min after the request of #2, the closest of 2"
+    sent = requests_of(some)
+    assert speaks_for(found(2), NOW, sent) == f"{SAME}; {closest}"
+    assert speaks_for(found(2, ALL._replace(time=False)), NOW, sent) == SAME
+    assert speaks_for(found(2, created_at=None), NOW, sent) == f"{SAME}; created at another time"
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ def test_the_candidates_of_an_item_are_those_of_all_its_rows() -> None:
     ]
     shown = ShownCandidates(rows)
     assert [shown.of(item) for item in (3, 4, 5, 0)] == [{ONE, TWO}, {""}, None, None]
-    assert (shown.items_of(ONE), shown.items_of("else")) == (["#3"], [])
+    assert (shown.items_of(ONE), shown.items_of("else")) == ([3], [])
 
 
-def test_what_is_shown_of_one_copy_of_a_group_is_shown_of_all() -> None:
+def test_what_the_rows_of_one_copy_show_is_shown_of_its_group() -> None:
     def row(item: str, candidate: str, group: str, sheet: str = "") -> SheetRow:
         cells = {"item": item, "candidate_id": candidate, "group": group}
         return SheetRow(2, cells, sheet)
@@ -34,8 +34,11 @@ def test_what_is_shown_of_one_copy_of_a_group_is_shown_of_all() -> None:
             row("#6", ONE, "2 copies", "another sheet"),
         ]
     )
-    assert [shown.of(item) for item in (3, 4, 5, 6)] == [{ONE, TWO}, {ONE, TWO}, {ONE}, {ONE}]
-    assert [shown.is_shown(TWO, item) for item in (3, 4, 5, 6)] == [True, True, False, False]
+    items, both = (3, 4, 5, 6), {ONE, TWO}
+    assert [shown.of(item) for item in items] == [both, {ONE}, {ONE}, {ONE}]
+    assert [shown.of(item, for_group=True) for item in items] == [both, both, {ONE}, {ONE}]
+    assert shown.of(7, for_group=True) is None
+    assert shown.items_of(ONE) == [3, 4, 5, 6]
 
 
 def test_rows_are_read_as_text_with_the_line_that_they_have_in_a_file() -> None:

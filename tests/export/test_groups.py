@@ -125,6 +125,36 @@ def test_what_only_the_rows_of_one_copy_show_may_be_any_copy_of_the_group() -> N
     assert decided(left) == {12: SECOND, 13: FOURTH, 14: None}
 
 
+def test_a_batch_never_goes_to_a_copy_that_it_is_no_candidate_of() -> None:
+    """Somebody filled the column group down too far."""
+    rows = [row for row in sheet({(13, FIRST): "ours"}) if row.text("item") == "#13"]
+    one = SheetRow(40, {"item": "#12", "group": rows[0].text("group"), "candidate_id": SECOND})
+    named = [row._replace(cells=dict(row.cells) | {"line": "", "name": ""}) for row in rows]
+    is_candidate = {(FIRST, 13)}.__contains__
+    recorded = Recorded(is_candidate=lambda batch_id, item: is_candidate((batch_id, item)))
+    found, (problem,) = filled_in([*named, one], recorded=recorded)
+    assert found == []
+    assert f"{FIRST} is a candidate of #13, not of #12" in problem.text
+
+
+def test_a_row_about_another_row_of_the_job_is_no_row_of_the_group() -> None:
+    """Somebody put the rows of an older sheet below those of the new one."""
+    old = sheet({(12, FIRST): "ours"}, line=dict.fromkeys(ITEMS, "9"), name={12: "Old"})
+    found, (problem,) = filled_in([*sheet({}), *old])
+    assert (found, problem.line) == ([], 2)
+    assert "the column group says that #12 and #12 are copies of one row, but" in problem.text
+
+
+@pytest.mark.parametrize("says", ["ours", "rest absent"])
+def test_absent_beside_a_batch_of_a_group_that_is_answered_in_the_same_rows_is_in_doubt(
+    says: str,
+) -> None:
+    """The person may mean that this batch is not ours."""
+    _, (problem,) = filled_in(sheet({(12, FIRST): says, (12, THIRD): "absent"}))
+    assert problem.line == 4
+    assert problem.text.startswith("#12 is absent here, and its other rows answer for the group;")
+
+
 def test_a_batch_never_goes_to_a_copy_of_another_group() -> None:
     rows = sheet({(13, FIRST): SECOND})
     left = [row for row in rows if row.text("candidate_id") != SECOND]
@@ -235,9 +265,9 @@ def test_each_decision_comes_with_its_row_and_what_that_says_about_the_item() ->
     by_line = {row.line: row for row in rows}
     assert problems == []
     assert sorted(found) == [
-        Filled(Decision(12, FIRST, seen[12]), by_line[2]),
-        Filled(Decision(13, SECOND, seen[13]), by_line[3]),
-        Filled(Decision(14, None, seen[14]), by_line[8]),
+        Filled(Decision(12, FIRST, seen[12]), by_line[2], for_group=True),
+        Filled(Decision(13, SECOND, seen[13]), by_line[3], for_group=True),
+        Filled(Decision(14, None, seen[14]), by_line[8], for_group=True),
     ]
 
 
@@ -282,7 +312,7 @@ def test_what_is_wrong_with_a_group_comes_beside_what_is_wrong_with_rows() -> No
     ],
 )
 def test_the_numbers_of_batches_and_copies_are_told(marked: int, own: int, says: str) -> None:
-    says_of = {(item, FIRST): "absent" for item in ITEMS[:own]}
+    says_of = {(item, FIRST): uuid(item) for item in ITEMS[:own]}
     rows = sheet({**says_of, **{(14, batch): "ours" for batch in (SECOND, THIRD)[:marked]}})
     _, (problem,) = filled_in(rows)
     assert says in problem.text

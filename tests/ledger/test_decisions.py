@@ -155,7 +155,7 @@ COMPARED = {
     Reason.NAMES_ALIKE: True,
     Reason.MAY_BE_ITS: True,
     Reason.ANSWER_NAMED: True,
-    Reason.NOT_SHOWN_YET: True,
+    Reason.NOT_SHOWN_YET: False,
 }
 
 

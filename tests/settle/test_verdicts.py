@@ -102,6 +102,25 @@ def test_disputed_batches_are_named_and_handed_on_to_be_remembered() -> None:
     assert detail(said.unknown[1]).endswith("(b1, b2)")
 
 
+def test_what_nearly_fits_beside_what_fits_is_a_candidate_too() -> None:
+    """A colleague made two alike copies, and somebody renamed ours."""
+    shown = [unowned("b1"), unowned("b2"), unowned("b3", name="signs 1")]
+    said = verdicts_of([attempt()], {"ws": shown}, {"ws": None}, {"ws": ALL}, absence=True)
+    assert said.unknown[1].reason is Reason.SEVERAL_FIT
+    assert [one.batch_id for one in said.unknown[1].candidates] == ["b1", "b2", "b3"]
+    assert said.unknown[1].total == 3
+    assert said.disputed == ("b1", "b2")
+
+
+def test_what_an_answer_named_is_a_candidate_beside_what_nearly_fits() -> None:
+    near = unowned(name="signs 1")
+    said = verdicts_of(
+        [attempt(answered_id="b9")], {"ws": [near]}, {"ws": None}, {"ws": ALL}, absence=True
+    )
+    assert [one.batch_id for one in said.unknown[1].candidates] == ["b9", "b1"]
+    assert said.unknown[1].total == 2
+
+
 def test_workspaces_are_settled_apart() -> None:
     there = attempt(2, source=SOURCE._replace(workspace_id="there"))
     said = verdicts_of(

@@ -3,7 +3,7 @@ the batches that they name exist."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +11,9 @@ from worker.cli.common import Target
 from worker.cli.look_up_batches import NOTHING_RECORDED, look_up_batches
 from worker.export.filled_sheet import Filled, SheetRow, ShownCandidates, filled_in, problem_in
 from worker.export.kept_decisions import recorded_in
+from worker.export.proposals import REST_ABSENT
 from worker.ledger import decisions
-from worker.ledger.decisions import Decision, Known
+from worker.ledger.decisions import Known
 from worker.ledger.handle import Reader
 from worker.ledger.proposals import candidates
 from worker.model.errors import SHOWN_PROBLEMS, FileError, Problem, WorkerError
@@ -52,7 +53,7 @@ def check_sheet(
         if decisions.is_recorded(decision, item, campaign):
             recorded_before += 1
             continue
-        problem = _why_refused(reader, decision, item, campaign, shown.of(decision.item))
+        problem = _why_refused(reader, one, item, campaign, shown)
         batch_id = decision.batch_id
         if (
             not problem
@@ -71,22 +72,29 @@ def check_sheet(
 
 
 def _why_refused(
-    reader: Reader,
-    decision: Decision,
-    item: Known | None,
-    campaign: str,
-    shown: Collection[str] | None,
+    reader: Reader, one: Filled, item: Known | None, campaign: str, shown: ShownCandidates
 ) -> str:
     """Why a decision about an item of this campaign cannot be recorded: the item has changed since,
     the batch cannot be its copy, or nobody knows all of its candidates, or the person did not see
-    them (`shown` are those in the sheet; None: the sheet has no column for them). Empty if it
-    can."""
+    them: those that the sheet has `shown`. Empty if it can."""
+    decision = one.decision
     if stale := decisions.why_stale(decision, item, campaign):
         return stale
     if decision.batch_id is not None:
         error = decisions.refusal(reader, decision.item, decision.batch_id)
         return "" if error is None else error.message
-    return decisions.why_not_absent(decision.item, candidates(reader, decision.item), shown)
+    found = candidates(reader, decision.item)
+    why = decisions.why_not_absent(
+        decision.item, found, shown.of(decision.item, for_group=one.for_group)
+    )
+    if why and not decisions.why_not_absent(
+        decision.item, found, shown.of(decision.item, for_group=True)
+    ):
+        return (
+            f"#{decision.item} may exist as a batch that only the rows of another copy of its group"
+            f" show; write {REST_ABSENT} there if what gets no batch was not created"
+        )
+    return why
 
 
 def look_up_sheet(

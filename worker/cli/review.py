@@ -227,7 +227,7 @@ def review(unknown: Sequence[Undecided], campaign: str) -> dict[int, str | None]
     at, keys = 0, Keys(MAY_BE_AHEAD)
     with suppress(_LeftError, KeyboardInterrupt), _leaving_on_signals(), one_key_at_a_time():
         while at < len(shown):
-            one, best, group = shown[at]
+            one, best, group, _ = shown[at]
             _show(one, best, group, at + 1, len(shown))
             answered = _ask(keys, one, {batch: item for item, batch in decided.items() if batch})
             match answered.kind:

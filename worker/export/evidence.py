@@ -3,10 +3,10 @@ one is clearly the best. Pure."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from math import inf
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -23,28 +23,40 @@ NAME_SHOWN = 300
 """Characters of a candidate's name that a sentence shows."""
 
 
-def speaks_for(found: Found, sent_at: str | None, group: Sequence[Undecided] = ()) -> str:
-    """What speaks for the candidate. `sent_at` is when the request was sent (ISO 8601 UTC). In a
-    `group` of several, the closest of their requests counts."""
+class Request(NamedTuple):
+    """When the latest request of an item was sent (seconds)."""
+
+    sent: float
+    item: int
+
+
+def requests_of(copies: Iterable[Undecided]) -> tuple[Request, ...]:
+    """The latest requests of these copies, in order of time; without those of unknown time."""
+    sent = ((seconds(one.last_sent_at), one.item) for one in copies)
+    return tuple(sorted(Request(at, item) for at, item in sent if at is not None))
+
+
+def speaks_for(found: Found, sent_at: str | None, requests: Sequence[Request] = ()) -> str:
+    """What speaks for the candidate. `sent_at` is when the request was sent (ISO 8601 UTC). If
+    there are several `requests`, those of a group, the closest one counts."""
     same = _properties(found, lambda fits: fits is True)
     parts = [f"same {joined(same)}"] if same else []
-    if len(group) > 1 and found.evidence.time is not False and found.created_at:
-        parts.append(_closest(found, group))
+    created = seconds(found.created_at)
+    if len(requests) > 1 and found.evidence.time is not False and created is not None:
+        parts.append(_closest(created, requests))
     elif found.evidence.time:
         parts.append(_created(found, sent_at))
     return _sentence(parts)
 
 
-def _closest(found: Found, group: Sequence[Undecided]) -> str:
-    """When the candidate was created, beside the closest request of the group."""
-
-    def distance(one: Undecided) -> float:
-        at, left = seconds(found.created_at), seconds(one.last_sent_at)
-        return inf if at is None or left is None else abs(at - left)
-
-    closest = min(group, key=distance)
-    when = _created(found, closest.last_sent_at)
-    return f"{when} of #{closest.item}, the closest of {len(group)}"
+def _closest(created: float, requests: Sequence[Request]) -> str:
+    """When a candidate was created, beside the closest of these requests."""
+    later = bisect_left(requests, Request(created, 0))
+    closest = min(
+        requests[max(0, later - 1) : later + 1], key=lambda request: abs(created - request.sent)
+    )
+    when = _how_long_after(created, closest.sent)
+    return f"created {when} of #{closest.item}, the closest of {len(requests)}"
 
 
 def speaks_against(found: Found, sent_at: str | None, *, has_equal: bool) -> str:
@@ -66,7 +78,8 @@ def speaks_against(found: Found, sent_at: str | None, *, has_equal: bool) -> str
 
 def has_equal(found: Found, all_found: Sequence[Found]) -> bool:
     """Whether another candidate fits as well as this one."""
-    return found.evidence.fits and sum(one.evidence.fits for one in all_found) > 1
+    others = (one for one in all_found if one.batch_id != found.batch_id)
+    return found.evidence.fits and any(one.evidence.fits for one in others)
 
 
 class Suggestion(NamedTuple):
@@ -96,6 +109,8 @@ class Proposal(NamedTuple):
     one: Undecided
     best: Suggestion
     group: tuple[Undecided, ...]
+    requests: tuple[Request, ...] = ()
+    """The latest requests of the group."""
 
     @property
     def is_first(self) -> bool:
@@ -108,16 +123,28 @@ def proposals(duplicates: Iterable[Undecided]) -> Iterator[Proposal]:
     for _, row in groupby(duplicates, key=attrgetter("line")):
         copies = list(row)
         joint = joint_suggestions([one for one in copies if not one.has_rival])
-        groups: dict[tuple[str, frozenset[str]], list[Undecided]] = defaultdict(list)
+        groups = _groups(copies)
         for one in copies:
-            groups[_group_key(one)].append(one)
-        for one in copies:
-            group = tuple(groups[_group_key(one)]) if one.found else (one,)
+            group = groups[one.item]
             if one.has_rival:
-                yield Proposal(one, HAS_RIVAL, group)
+                yield Proposal(one, HAS_RIVAL, *group)
                 continue
             best = suggestion(one.found, one.hidden, one.name, one.last_sent_at)
-            yield Proposal(one, best or joint.get(one.item) or _no_suggestion(one), group)
+            yield Proposal(one, best or joint.get(one.item) or _no_suggestion(one), *group)
+
+
+def _groups(
+    copies: Iterable[Undecided],
+) -> dict[int, tuple[tuple[Undecided, ...], tuple[Request, ...]]]:
+    """The group of each of these copies of one row, and its requests, by item."""
+    alike: dict[object, list[Undecided]] = defaultdict(list)
+    for one in copies:
+        alike[_group_key(one) if one.found else one.item].append(one)
+    found: dict[int, tuple[tuple[Undecided, ...], tuple[Request, ...]]] = {}
+    for ones in alike.values():
+        group = tuple(ones), requests_of(ones)
+        found |= {one.item: group for one in ones}
+    return found
 
 
 def _group_key(one: Undecided) -> tuple[str, frozenset[str]]:
@@ -295,9 +322,12 @@ def after(created: str | None, sent: str | None) -> str:
     """How long after its request a candidate was created, for people, by clocks that may differ a
     little. Both times are ISO 8601; empty if one of them is not known."""
     at, left = seconds(created), seconds(sent)
-    if at is None or left is None:
-        return ""
-    return f"{human_duration(abs(at - left))} {'after' if at >= left else 'before'} the request"
+    return "" if at is None or left is None else _how_long_after(at, left)
+
+
+def _how_long_after(created: float, sent: float) -> str:
+    when = "after" if created >= sent else "before"
+    return f"{human_duration(abs(created - sent))} {when} the request"
 
 
 def _sentence(parts: list[str]) -> str:

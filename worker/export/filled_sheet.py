@@ -44,18 +44,21 @@ class SheetRow(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """A decision in a sheet, and the row that it is in."""
+    """A decision in a sheet, and the row that it is in. `for_group`: the row answers for a group of
+    copies, and the decision follows for one of them."""
 
     decision: Decision
     row: SheetRow
+    for_group: bool = False
 
 
 class Recorded(NamedTuple):
-    """What is recorded already: which item has a batch (None: no item), and whether an item is
-    known and not unknown any more."""
+    """What is recorded already: which item has a batch (None: no item), whether an item is known
+    and not unknown any more, and whether a batch is a candidate of an item."""
 
     owner: Callable[[str], int | None] = lambda _: None
     is_closed: Callable[[int], bool] = lambda _: False
+    is_candidate: Callable[[str, int], bool] = lambda _batch_id, _item: True
 
 
 NOTHING = Recorded()
@@ -72,12 +75,13 @@ def filled_in(
     for row in given:
         sheet.add(row)
     created = {row.text("candidate_id").lower(): _created(row) for row in given}
+    sheet.problems += _contradictions(sheet)
     for group in sheet.groups.values():
         if group.marked or group.rest_absent:
             shared, problem = _shared_out(group, sheet.filled, created, recorded)
             sheet.filled |= shared
             sheet.problems += [problem] if problem else []
-    left, misplaced = _with_own_candidates(sheet.filled.values(), ShownCandidates(given))
+    left, misplaced = _with_own_candidates(sheet.filled.values(), ShownCandidates(given), recorded)
     return left, [*sheet.problems, *misplaced]
 
 
@@ -93,53 +97,59 @@ def names_batches(rows: Iterable[SheetRow], *, accept: bool = False) -> bool:
 
 
 class ShownCandidates:
-    """The candidates that rows show: each for its item, and for the other items of its group,
-    because a person answers once for a group, in the rows of one item."""
+    """The candidates that rows show: of an item in its own rows, and of a group, for which a person
+    answers once, in the rows of all its items."""
 
     def __init__(self, rows: Iterable[SheetRow]) -> None:
-        self._candidates: dict[tuple[str, str], set[str]] = defaultdict(set)
-        self._places: dict[str, set[tuple[str, str]]] = defaultdict(set)
-        self._items: dict[str, set[str]] = defaultdict(set)
+        self._of_item: dict[int, set[str]] = defaultdict(set)
+        self._of_group: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._groups: dict[int, set[tuple[str, str]]] = defaultdict(set)
+        self._items: dict[str, set[int]] = defaultdict(set)
         for row in rows:
-            if "candidate_id" not in row.cells or not row.text("item"):
+            item, batch_id = _item_number(row.text("item")), row.text("candidate_id").lower()
+            if not item or "candidate_id" not in row.cells:
                 continue
-            item = f"#{_item_number(row.text('item'))}"
-            batch_id = row.text("candidate_id").lower()
-            place = row.sheet, row.text("group") or item
-            self._candidates[place].add(batch_id)
-            self._places[item].add(place)
+            self._of_item[item].add(batch_id)
             self._items[batch_id].add(item)
+            if group := row.text("group"):
+                self._of_group[row.sheet, group].add(batch_id)
+                self._groups[item].add((row.sheet, group))
 
-    def of(self, item: int) -> set[str] | None:
-        """The candidates that are shown of an item; None if no row of it has a column for them."""
-        places = self._places.get(f"#{item}")
-        return None if places is None else set().union(*(self._candidates[one] for one in places))
+    def of(self, item: int, *, for_group: bool = False) -> set[str] | None:
+        """The candidates that are shown of an item, or `for_group`, of its group; None if no row of
+        the item has a column for them."""
+        if (own := self._of_item.get(item)) is None or not for_group:
+            return own
+        return own.union(*(self._of_group[group] for group in self._groups[item]))
 
-    def items_of(self, batch_id: str) -> list[str]:
-        """The items in whose rows a batch is shown, such as `#4`, in order."""
-        return sorted(self._items.get(batch_id, ()), key=lambda item: (len(item), item))
-
-    def is_shown(self, batch_id: str, item: int) -> bool:
-        """Whether a batch is shown as a candidate of an item."""
-        return any(batch_id in self._candidates[one] for one in self._places.get(f"#{item}", ()))
+    def items_of(self, batch_id: str) -> list[int]:
+        """The items in whose rows a batch is shown, in order."""
+        return sorted(self._items.get(batch_id, ()))
 
 
 def _with_own_candidates(
-    filled: Iterable[Filled], shown: ShownCandidates
+    filled: Iterable[Filled], shown: ShownCandidates, recorded: Recorded
 ) -> tuple[list[Filled], list[Problem]]:
     """The decisions without those for a batch that is `shown` as a candidate of other items only,
-    and what is wrong with those: the cell may have been moved."""
+    and what is wrong with those: the cell may have been moved. Of a group, the rows of one item may
+    show what is recorded as a candidate of all."""
     left: list[Filled] = []
     problems: list[Problem] = []
     for one in filled:
         item, batch_id = one.decision.item, one.decision.batch_id
         items = [] if batch_id is None else shown.items_of(batch_id)
-        if batch_id is None or not items or shown.is_shown(batch_id, item):
+        if (
+            batch_id is None
+            or not items
+            or item in items
+            or (one.for_group and recorded.is_candidate(batch_id, item))
+        ):
             left.append(one)
             continue
+        named = first_of([f"#{other}" for other in items[:NAMED]], len(items))
         text = (
-            f"{batch_id} is a candidate of {first_of(items[:NAMED], len(items))}, not of #{item};"
-            " if it is its copy all the same, use --assign"
+            f"{batch_id} is a candidate of {named}, not of #{item}; if it is its copy all the same,"
+            " use --assign"
         )
         problems.append(problem_in(one.row, text))
     return left, problems
@@ -148,11 +158,15 @@ def _with_own_candidates(
 @dataclass(slots=True)
 class _Group:
     """A group in a sheet: its items, each with its first row; the batches that are `marked` as
-    ours, each with the row that says so; and the row that says that the rest is absent."""
+    ours, each with the row that says so; the row that says that the rest is absent; the items whose
+    rows say either (`answered`); and a row that is about another row of the job than the first one
+    of its item (`odd`)."""
 
     items: dict[int, SheetRow] = field(default_factory=dict)
     marked: dict[str, SheetRow] = field(default_factory=dict)
     rest_absent: SheetRow | None = None
+    answered: set[int] = field(default_factory=set)
+    odd: SheetRow | None = None
 
 
 class _ForGroup(NamedTuple):
@@ -175,7 +189,9 @@ class _Sheet:
         """Read one more row."""
         group = self.groups.setdefault((row.sheet, row.text("group")), _Group())
         if number := _item_number(row.text("item")):
-            group.items.setdefault(number, row)
+            first = group.items.setdefault(number, row)
+            if _job_row(first) != _job_row(row):
+                group.odd = group.odd or row
         try:
             decided = _decided(row)
         except ValueError as error:
@@ -183,6 +199,7 @@ class _Sheet:
             return
         match decided:
             case _ForGroup(batch_ids, rest_absent):
+                group.answered.add(number)
                 if rest_absent:
                     group.rest_absent = row
                 for batch_id in batch_ids:
@@ -201,6 +218,21 @@ class _Sheet:
                 self.filled[item] = Filled(decided, row)
 
 
+def _contradictions(sheet: _Sheet) -> list[Problem]:
+    """What is wrong with the items that are absent, although their rows answer for the group: the
+    person may have meant one of the batches only."""
+    return [
+        problem_in(
+            one.row,
+            f"#{item} is {ABSENT} here, and its other rows answer for the group; write"
+            f" {REST_ABSENT} if what gets no batch was not created, or empty this decision",
+        )
+        for group in sheet.groups.values()
+        for item in sorted(group.answered)
+        if (one := sheet.filled.get(item)) is not None and one.decision.batch_id is None
+    ]
+
+
 def _shared_out(
     group: _Group,
     filled: Mapping[int, Filled],
@@ -210,9 +242,8 @@ def _shared_out(
     """The decisions about the items of a group that have no `filled` in decision of their own: one
     of the marked batches for each, the oldest first. Or what is wrong with the group."""
     first = next(iter(group.items.values()))
-    if other := next(
-        (row for row in group.items.values() if _job_row(row) != _job_row(first)), None
-    ):
+    others = (row for row in group.items.values() if _job_row(row) != _job_row(first))
+    if other := next(others, group.odd):
         text = (
             f"the column group says that {other.text('item')} and {first.text('item')} are"
             " copies of one row, but they are not; correct it, or write the sheet again"
@@ -224,7 +255,8 @@ def _shared_out(
     for batch_id, row in group.marked.items():
         owner = recorded.owner(batch_id)
         if owner in group.items and owner not in filled:
-            found[owner] = Filled(Decision(owner, batch_id, _seen(group.items[owner])), row)
+            seen = _seen(group.items[owner])
+            found[owner] = Filled(Decision(owner, batch_id, seen), row, for_group=True)
         elif batch_id not in own:
             left.append(batch_id)
     left.sort(key=lambda batch_id: (created.get(batch_id, inf), batch_id))
@@ -240,11 +272,11 @@ def _shared_out(
         return {}, problem_in(group.marked[left[-1]], text)
     for item, batch_id in zip(free, left, strict=False):
         seen = _seen(group.items[item])
-        found[item] = Filled(Decision(item, batch_id, seen), group.marked[batch_id])
+        found[item] = Filled(Decision(item, batch_id, seen), group.marked[batch_id], True)
     if group.rest_absent is not None:
         for item in free[len(left) :]:
             seen = _seen(group.items[item])
-            found[item] = Filled(Decision(item, None, seen), group.rest_absent)
+            found[item] = Filled(Decision(item, None, seen), group.rest_absent, True)
     return found, None
 
 

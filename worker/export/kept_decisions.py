@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from worker.export.filled_sheet import (
 from worker.export.proposals import NEEDED, DecisionRow
 from worker.ledger import decisions
 from worker.ledger.handle import Reader
+from worker.ledger.proposals import candidates
 from worker.model.errors import UsageError
 
 OTHER_SHEETS = ("Summary", "Ledger")
@@ -67,7 +69,15 @@ def recorded_in(reader: Reader) -> Recorded:
         known = decisions.known(reader, item)
         return known is not None and not known.is_open
 
-    return Recorded(lambda batch_id: decisions.owner(reader, batch_id), is_closed)
+    @cache
+    def named(item: int) -> frozenset[str]:
+        return candidates(reader, item).named
+
+    return Recorded(
+        lambda batch_id: decisions.owner(reader, batch_id),
+        is_closed,
+        lambda batch_id, item: batch_id in named(item),
+    )
 
 
 def keep_review(rows: Iterable[DecisionRow], path: Path, campaign: str) -> Path:

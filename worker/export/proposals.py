@@ -77,11 +77,15 @@ def sheet_rows(
 
 
 def rows_by_item(
-    duplicates: Iterable[Undecided], campaign: str, batch_url: str | None
+    duplicates: Iterable[Undecided],
+    campaign: str,
+    batch_url: str | None,
+    decided: Mapping[int, str | None] | None = None,
 ) -> Iterator[tuple[Proposal, list[DecisionRow]]]:
-    """The rows of the sheet about each of these duplicates, as `sheet_rows` has them."""
+    """The rows of the sheet about each of these duplicates, as `sheet_rows` has them. `decided` are
+    batches that the rows of these items must show."""
     for about in proposals(duplicates):
-        one, best, group = about
+        one, best, group, requests = about
         common: DecisionRow = {
             "item": f"#{one.item}",
             "group": group_name(group),
@@ -98,9 +102,11 @@ def rows_by_item(
             "decision": None,
         }
         rows: list[DecisionRow] = []
+        chosen = (decided or {}).get(one.item)
         for number, found in enumerate(sorted(one.found, key=_order)):
             is_best = found.batch_id == best.batch_id or (best.batch_id is None and not number)
-            if number >= OF_OTHERS and not about.is_first and not is_best:
+            is_shown = about.is_first or number < OF_OTHERS or is_best
+            if not is_shown and found.batch_id != chosen:
                 continue
             row = {
                 **common,
@@ -109,7 +115,7 @@ def rows_by_item(
                 "candidate_name": found.name,
                 "candidate_created_at": found.created_at,
                 "candidate_status": found.status,
-                "for": speaks_for(found, one.last_sent_at, group),
+                "for": speaks_for(found, one.last_sent_at, requests),
                 "against": _against(one, found),
                 "suggestion": best.batch_id if is_best else None,
                 "suggestion_reason": _reason(about) if is_best else None,
@@ -124,7 +130,7 @@ def answered(
 ) -> Iterator[DecisionRow]:
     """The rows of the sheet about the duplicates that are `decided`, with the decision of each: its
     batch, or None if it was not created. So a decision comes with what the person saw."""
-    for about, rows in rows_by_item(duplicates, campaign, None):
+    for about, rows in rows_by_item(duplicates, campaign, None, decided):
         item = about.one.item
         if item in decided:
             first, *others = rows

@@ -68,8 +68,9 @@ UNRESOLVED = frozenset(
 """Reasons that settling gives: the message names the item, for `settle --assign`."""
 
 
-COMPARED = UNRESOLVED - {Reason.LISTING_INCOMPLETE, Reason.HIDDEN}
-"""Reasons that settling gives after it compared the row with a listing that would show its copy."""
+COMPARED = UNRESOLVED - {Reason.LISTING_INCOMPLETE, Reason.HIDDEN, Reason.NOT_SHOWN_YET}
+"""Reasons that settling gives after it compared the row with a listing that would show its copy.
+(The first of two listings may be too early.)"""
 
 
 def cause(reason: str | None, text: str | None) -> str | None:

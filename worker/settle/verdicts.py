@@ -4,7 +4,7 @@ created nothing, and why the others stay unknown. Pure."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from worker.model.attempts import (
     Attempt,
@@ -91,7 +91,8 @@ def verdicts_of(
     return Verdicts(created, absent, unknown, tuple(sorted(disputed)))
 
 
-class _Seen(NamedTuple):
+@dataclass(slots=True)
+class _Seen:
     """What a complete listing of one workspace shows: which attempts created which batches, the
     batches by id, those that no attempt created, and which properties copying keeps. `names` are
     the names of all open attempts' copies. `kept_of_each` is how many candidates of each attempt
@@ -103,6 +104,14 @@ class _Seen(NamedTuple):
     fidelity: CopyFidelity
     names: frozenset[str]
     kept_of_each: int
+    _others: dict[tuple[str, ...], Sequence[UnownedBatch]] = field(default_factory=dict)
+
+    def left_over_beside(self, fitting: tuple[str, ...]) -> Sequence[UnownedBatch]:
+        """`left_over` without the batches with these ids, which a part has in common."""
+        if fitting not in self._others:
+            ids = frozenset(fitting)
+            self._others[fitting] = [one for one in self.left_over if one.batch_id not in ids]
+        return self._others[fitting]
 
 
 def _problem(workspace_id: str | None, problems: Mapping[str, str | None]) -> str | None:
@@ -116,15 +125,17 @@ def _unsettled(attempt: Attempt, seen: _Seen, *, absence: bool) -> Unsettled | N
     """Why the attempt stays unknown; None if it is proved that it created nothing."""
     if attempt.hidden:
         return Unsettled(Reason.HIDDEN, HIDDEN)
-    if batch_ids := seen.found.disputed.get(attempt.id):
+    fitting = seen.found.disputed.get(attempt.id) or seen.found.has_rival.get(attempt.id, ())
+    others = seen.left_over_beside(fitting)
+    batch_ids = (*fitting, *candidates(attempt, others, seen.fidelity, seen.names))
+    if attempt.id in seen.found.disputed:
         return _candidates(attempt, seen, Reason.SEVERAL_FIT, SEVERAL, batch_ids)
-    if batch_ids := seen.found.has_rival.get(attempt.id):
+    if attempt.id in seen.found.has_rival:
         return _candidates(attempt, seen, Reason.NAMES_ALIKE, ALIKE, batch_ids)
-    if batch_ids := candidates(attempt, seen.left_over, seen.fidelity, seen.names):
+    if batch_ids:
         return _candidates(attempt, seen, Reason.MAY_BE_ITS, MAY_BE, batch_ids)
     if attempt.answered_id is not None:
-        batch_ids = (attempt.answered_id,)
-        return _candidates(attempt, seen, Reason.ANSWER_NAMED, NAMED_BY_ANSWER, batch_ids)
+        return _candidates(attempt, seen, Reason.ANSWER_NAMED, NAMED_BY_ANSWER, ())
     if attempt.moved:
         return Unsettled(Reason.LISTING_INCOMPLETE, MOVED)
     return None if absence else Unsettled(Reason.NOT_SHOWN_YET, NOT_SHOWN_YET)
@@ -133,7 +144,10 @@ def _unsettled(attempt: Attempt, seen: _Seen, *, absence: bool) -> Unsettled | N
 def _candidates(
     attempt: Attempt, seen: _Seen, reason: Reason, text: str, batch_ids: Sequence[str]
 ) -> Unsettled:
-    """Why an attempt stays unknown, with the best of these batches as its candidates."""
+    """Why an attempt stays unknown, with the best of these batches, and of the one that an answer
+    named, as its candidates."""
+    if attempt.answered_id is not None and attempt.answered_id not in batch_ids:
+        batch_ids = (*batch_ids, attempt.answered_id)
     found = [
         Candidate(batch_id, evidence(attempt, seen.by_id[batch_id]))
         if batch_id in seen.by_id
