@@ -91,6 +91,17 @@ def test_each_bad_setting_is_one_finding_with_its_own_fix(ready: Place) -> None:
     ]
 
 
+def test_guards_that_are_off_for_every_run_are_a_finding(ready: Place) -> None:
+    with (ready.folder / "config.toml").open("a", encoding="utf-8") as config:
+        config.write("allow_existing = true\n")
+    ended, found = doctor(ready)
+    assert ended.code == 1
+    assert findings(found, "allow_existing") == [
+        "config.toml:2: allow_existing switches the guards against accidents off for every run →"
+        " Remove it, and add --allow-existing to the one run that needs it."
+    ]
+
+
 def test_a_metrics_file_that_nobody_reads_is_a_finding(ready: Place) -> None:
     with (ready.folder / "config.toml").open("a", encoding="utf-8") as config:
         config.write('metrics_file = "waves.txt"\n')

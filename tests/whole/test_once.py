@@ -11,10 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from tests.support.command import Ended, finish, source_id, until, write_job
+from tests.support.command import Ended, finish, source_id, start, until, write_job
 from tests.whole.conftest import Place
 from worker.model.sending_bounds import UNRECORDED_PER_SENDER
 from worker.sandbox.options import SandboxOptions
@@ -261,6 +262,32 @@ def test_a_run_that_holds_the_database_keeps_others_out(place_with: WithOptions)
     assert place.world.made == 12
 
 
+def test_a_job_that_was_changed_while_its_run_waited_is_not_run(
+    place_with: WithOptions, tmp_path: Path
+) -> None:
+    """Somebody stopped the first run to correct the job: nobody wants what was planned before."""
+    place = place_with(SandboxOptions(latency=0.3))
+    place.job(*rows(30))
+    first = place.start("--max-in-flight", 1)
+    until(lambda: place.world.requests["duplicate"] > 0)
+    plans = tmp_path / "plans"
+    plans.mkdir()
+    second = start(
+        ["run", "job.csv", "--yes", "--wait", 60],
+        place.folder,
+        place.environ | {"TMPDIR": str(plans)},
+    )
+    until(lambda: any(plans.iterdir()))
+    first.send_signal(signal.SIGINT)
+    place.job(*rows(30, name="Corrected {n}"))
+    finish(first)
+    made = place.world.made
+    _, told = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert "job.csv: the job was changed while this run waited for another one" in told
+    assert place.world.made == made
+
+
 def test_a_killed_run_is_found_out_about_and_no_double_is_created(place_with: WithOptions) -> None:
     place = place_with(SandboxOptions(latency=0.05))
     place.job(*rows(200))
@@ -373,6 +400,43 @@ def test_unfinished_rows_of_an_earlier_date_are_reported(place: Place) -> None:
     ended = place.run("--campaign", "n-{date}", "--date", "2026-11-02")
     assert ended.code == 0
     assert any("n-2026-11-01" in note["text"] for note in ended.events("note"))
+
+
+def test_a_quiet_run_says_once_what_the_night_before_left_unfinished(place: Place) -> None:
+    """The night before may have died before it could tell anybody."""
+
+    def quiet(date: str, name: str = "n-{date}") -> str:
+        ended = place.command(
+            "run", "job.csv", "--yes", "--quiet", "--campaign", name, "--date", date
+        )
+        assert ended.code == 0
+        assert ended.out == ""
+        return ended.err
+
+    place.job(*rows(3))
+    place.run("--campaign", "n-{date}", "--date", "2026-11-01", "--limit", 1)
+    assert quiet("2026-11-02") == (
+        "duplicate-batches: 2 duplicates of this job are unfinished in campaign n-2026-11-01; to"
+        " continue it, add its --date or --campaign\n"
+    )
+    assert quiet("2026-11-03") == "", "the log has it every night, a mail only the first"
+    place.job(*rows(3, name="{date} {n}"))
+    place.run("--campaign", "names", "--date", "2026-11-01", "--limit", 1)
+    assert "2 duplicates are not created; to continue with them" in quiet("2026-11-02", "names")
+    assert "n-2026-11-01" not in quiet("2026-11-03", "names")
+
+
+def test_batches_that_an_earlier_date_left_without_a_setup_are_reported(place: Place) -> None:
+    place.job(*rows(2))
+    place.run("--campaign", "n-{date}", "--date", "2026-11-01")
+    place.job(*rows(2, tasks_per_group=5))
+    place.server.sandbox.misbehave({"refuse": 1.0})
+    assert place.run("--campaign", "n-{date}", "--date", "2026-11-01").code == 1
+    place.server.sandbox.misbehave({})
+    ended = place.run("--campaign", "n-{date}", "--date", "2026-11-02")
+    assert ended.code == 0
+    texts = [note["text"] for note in ended.events("note")]
+    assert any("2 batches are not set up in campaign n-2026-11-01" in text for text in texts)
 
 
 def test_the_users_own_columns_reach_the_ledger(place: Place) -> None:

@@ -24,6 +24,7 @@ from worker.ledger.store import Ledger
 from worker.model.events import Emit, Event
 from worker.model.records import Leaving, RunKind, RunStart
 from worker.settings.options import BY_KEY
+from worker.terminal.output import complain
 from worker.text import counted, joined, verb
 
 
@@ -151,18 +152,36 @@ class Opening:
             if "date" in plan.placeholders:
                 before = views.previous_date(ledger, ledger.campaign, ledger.run)
             today = self.request.settings.date.isoformat()
-            emit(note_event(_leaving_text(leaving, None if before == today else before)))
+            text = _leaving_text(leaving, None if before == today else before)
+            self._tell(text, emit, even_if_quiet=before not in (None, today))
         if self.request.guard is not None:
             for note in self.request.guard.notes():
                 emit(note_event(note))
-        for campaign, items in views.unfinished_elsewhere(
+        for one in views.unfinished_elsewhere(
             ledger, self.request.campaign, str(self.request.job.resolve())
         ):
-            text = (
-                f"{counted(items, 'duplicate')} of this job {verb(items, 'is', 'are')} unfinished"
-                f" in campaign {campaign}; to continue it, add its --date or --campaign"
-            )
-            emit(note_event(text))
+            self._tell(_unfinished_text(one), emit, even_if_quiet=one.is_last)
+
+    def _tell(self, text: str, emit: Emit, *, even_if_quiet: bool) -> None:
+        """Emit a note. With `even_if_quiet`, a quiet run prints it too: the night that left this
+        may have died before it could tell anybody."""
+        emit(note_event(text))
+        if even_if_quiet and self.request.settings.quiet:
+            complain(text)
+
+
+def _unfinished_text(one: views.Unfinished) -> str:
+    """What another campaign of the job leaves unfinished, and how to continue with it."""
+    parts: list[str] = []
+    if one.items:
+        is_left = verb(one.items, "is unfinished", "are unfinished")
+        parts.append(f"{counted(one.items, 'duplicate')} of this job {is_left}")
+    if one.set_up:
+        is_left = verb(one.set_up, "batch is not set up", "batches are not set up")
+        parts.append(f"{one.set_up:,} {is_left}")
+    return (
+        f"{joined(parts)} in campaign {one.campaign}; to continue it, add its --date or --campaign"
+    )
 
 
 def _leaving_text(leaving: Leaving, date: str | None) -> str:

@@ -51,13 +51,20 @@ def _read(
 def prepared(
     job: Job, settings: Settings, api: Target, run_id: str, lock: AbstractContextManager[Held]
 ) -> Iterator[tuple[RunRequest, Held]]:
-    """Plan the job and take the `lock`. Raises WorkerError."""
+    """Plan the job and take the `lock`. Raises WorkerError, also if somebody changed the job
+    while this run waited for another one: what was planned is no longer wanted."""
     ledger_file = settings.ledger_path(run_id)
     campaign = campaign_of(settings)
     refuse_foreign_file(export.LEDGER_FILE, ledger_file, campaign)
+    before = _version_of(job.path)
     with planned(job, campaign, settings.date) as plan:
         export.make_folder(ledger_file)
         with lock as held:
+            if _version_of(job.path) != before:
+                raise UsageError(
+                    f"{job.path}: the job was changed while this run waited for another one",
+                    hint="Nothing was sent. Run the command again.",
+                )
             request = RunRequest(
                 settings,
                 api,
@@ -69,3 +76,12 @@ def prepared(
                 guard=Guard(settings, job, plan, api.url),
             )
             yield request, held
+
+
+def _version_of(path: Path) -> tuple[int, int, int] | None:
+    """What changes whenever somebody writes the file; None if it cannot be read any more."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

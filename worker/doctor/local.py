@@ -43,6 +43,13 @@ def check_settings(settings: Settings) -> Iterator[Check]:
     for option in OPTIONS:
         if settings.is_set(option.key) and option.key != "config":
             yield Check("setting", f"{option.key}: set by {settings.origin(option.key)}")
+    if settings.allow_existing:
+        yield Check(
+            "allow_existing",
+            f"{settings.origin('allow_existing')} switches the guards against accidents off for"
+            " every run",
+            "Remove it, and add --allow-existing to the one run that needs it.",
+        )
 
 
 def check_folders(settings: Settings) -> Iterator[Check]:

@@ -972,8 +972,10 @@ SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.st
        i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at,
            i.last_sent_at, :name, r.run_id,
        CASE WHEN i.tasks_per_group IS NOT NULL THEN coalesce(
+           -- What was sent, also without an answer, if it took effect.
            (SELECT t.tasks_per_group FROM setups AS t
-            WHERE t.batch_id = i.new_batch_id AND t.void IS NULL AND t.outcome = 'accepted'),
+            WHERE t.batch_id = i.new_batch_id AND t.void IS NULL AND (t.outcome = 'accepted'
+                OR (t.outcome = 'unknown' AND i.new_batch_status IN ('PROCESSING', 'READY')))),
            i.tasks_per_group) END AS tasks_per_group,
        CASE WHEN i.tasks_per_group IS NULL THEN '' ELSE
            (SELECT s.status FROM setup_statuses AS s WHERE s.item_id = i.id) END AS setup_status,
@@ -1058,21 +1060,34 @@ SELECT value FROM facts WHERE key = 'path';
 SELECT host, pid, started_at FROM runs
 WHERE ended_at IS NULL AND id = (SELECT max(id) FROM runs);
 
+-- name: last_elsewhere
+-- Part of the statement below: the campaign of the job file's latest run in another campaign.
+SELECT r.campaign_id FROM runs AS r JOIN campaigns AS o ON o.id = r.campaign_id
+WHERE r.job = :job AND o.name <> :campaign ORDER BY r.id DESC LIMIT 1
+
 -- name: unfinished_elsewhere
--- Other campaigns of the same job file that have unfinished rows. The rows come from the indexes of
--- unfinished rows: a job may have had a campaign each night for years.
-SELECT c.name AS campaign, count(*) AS items
+-- Other campaigns of the same job file that have unfinished rows, and the one before this (`is_last`)
+-- also if it has batches that are not set up. The rows come from the indexes of unfinished rows: a
+-- job may have had a campaign each night for years.
+SELECT c.name AS campaign, sum(i.item) AS items, sum(i.set_up) AS set_up,
+    c.id = (<<last_elsewhere>>) AS is_last
 FROM (
-    SELECT campaign_id FROM items INDEXED BY items_todo
+    SELECT campaign_id, 1 AS item, 0 AS set_up FROM items INDEXED BY items_todo
     WHERE line IS NOT NULL AND status = 'pending'
       AND campaign_id < coalesce((SELECT id FROM campaigns WHERE name = :campaign), 0)
     UNION ALL
-    SELECT campaign_id FROM items INDEXED BY items_todo
+    SELECT campaign_id, 1, 0 FROM items INDEXED BY items_todo
     WHERE line IS NOT NULL AND status = 'pending'
       AND campaign_id > coalesce((SELECT id FROM campaigns WHERE name = :campaign), 0)
     UNION ALL
-    SELECT campaign_id FROM items INDEXED BY items_unclear
+    SELECT campaign_id, 1, 0 FROM items INDEXED BY items_unclear
     WHERE line IS NOT NULL AND status IN ('sent', 'unknown')
+    UNION ALL
+    SELECT t.campaign_id, 0, 1
+    FROM items AS t CROSS JOIN setup_statuses AS s ON s.item_id = t.id
+    WHERE t.campaign_id = (<<last_elsewhere>>) AND t.line IS NOT NULL
+      AND t.tasks_per_group IS NOT NULL AND t.status = 'created'
+      AND s.status IN ('pending', 'unknown', 'failed')
 ) AS i CROSS JOIN campaigns AS c ON c.id = i.campaign_id
 WHERE c.name <> :campaign
   AND EXISTS (SELECT 1 FROM runs AS r WHERE r.campaign_id = c.id AND r.job = :job)

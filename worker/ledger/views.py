@@ -162,11 +162,24 @@ def previous_date(reader: Reader, campaign_id: int, run: int) -> str | None:
     return None if row is None else str(row["date"])
 
 
-def unfinished_elsewhere(reader: Reader, campaign: str, job: str) -> list[tuple[str, int]]:
-    """Other campaigns of the same job file (of earlier dates) that have unfinished rows, and how
-    many; newest first."""
+class Unfinished(NamedTuple):
+    """Another campaign of a job file (of an earlier date) that is not finished: how many duplicates
+    are not created, and how many batches are not set up. `is_last`: the job's latest run before was
+    one of this campaign; batches are counted in this one only."""
+
+    campaign: str
+    items: int
+    set_up: int
+    is_last: bool
+
+
+def unfinished_elsewhere(reader: Reader, campaign: str, job: str) -> list[Unfinished]:
+    """The other campaigns of the same job file that are not finished; newest first."""
     found = reader.execute("unfinished_elsewhere", campaign=campaign, job=job)
-    return [(row["campaign"], row["items"]) for row in found]
+    return [
+        Unfinished(row["campaign"], int(row["items"]), int(row["set_up"]), bool(row["is_last"]))
+        for row in found
+    ]
 
 
 def latest_run_of_campaign(reader: Reader, campaign: str) -> LatestRun | None:

@@ -22,7 +22,8 @@ SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.st
            i.last_sent_at, CAST(:name AS TEXT), r.run_id,
        CASE WHEN i.tasks_per_group IS NOT NULL THEN coalesce(
            (SELECT t.tasks_per_group FROM setups AS t
-            WHERE t.batch_id = i.new_batch_id AND t.void IS NULL AND t.outcome = 'accepted'),
+            WHERE t.batch_id = i.new_batch_id AND t.void IS NULL AND (t.outcome = 'accepted'
+                OR (t.outcome = 'unknown' AND i.new_batch_status IN ('PROCESSING', 'READY')))),
            i.tasks_per_group) END AS tasks_per_group,
        CASE WHEN i.tasks_per_group IS NULL THEN '' ELSE
            (SELECT s.status FROM setup_statuses AS s WHERE s.item_id = i.id) END AS setup_status,
