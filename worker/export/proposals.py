@@ -158,7 +158,9 @@ def _reason(about: Proposal) -> str | None:
         return about.best.reason or None
     first = about.group[0].item
     if not about.is_first:
-        return f"Answer once for the group, in the rows of #{first}"
+        more = len(about.one.found) > OF_OTHERS
+        all_are = f", which have all {len(about.one.found):,} candidates" if more else ""
+        return f"Answer once for the group, in the rows of #{first}{all_are}"
     answer = (
         f"{about.best.reason}. Answer once for the {len(about.group)} copies: write {OURS} beside"
         f" each batch that is ours, here in the rows of #{first}; each copy gets one, and which one"

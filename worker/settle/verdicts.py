@@ -4,7 +4,8 @@ created nothing, and why the others stay unknown. Pure."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from worker.model.attempts import (
     Attempt,
@@ -91,7 +92,7 @@ def verdicts_of(
     return Verdicts(created, absent, unknown, tuple(sorted(disputed)))
 
 
-@dataclass(slots=True)
+@dataclass
 class _Seen:
     """What a complete listing of one workspace shows: which attempts created which batches, the
     batches by id, those that no attempt created, and which properties copying keeps. `names` are
@@ -104,14 +105,14 @@ class _Seen:
     fidelity: CopyFidelity
     names: frozenset[str]
     kept_of_each: int
-    _others: dict[tuple[str, ...], Sequence[UnownedBatch]] = field(default_factory=dict)
 
-    def left_over_beside(self, fitting: tuple[str, ...]) -> Sequence[UnownedBatch]:
-        """`left_over` without the batches with these ids, which a part has in common."""
-        if fitting not in self._others:
-            ids = frozenset(fitting)
-            self._others[fitting] = [one for one in self.left_over if one.batch_id not in ids]
-        return self._others[fitting]
+    @cached_property
+    def unexplained(self) -> Sequence[UnownedBatch]:
+        """Those of `left_over` that fit no open attempt whose batches are disputed or have a
+        rival."""
+        parts = (*self.found.disputed.values(), *self.found.has_rival.values())
+        fitting = frozenset(batch_id for batch_ids in set(parts) for batch_id in batch_ids)
+        return [batch for batch in self.left_over if batch.batch_id not in fitting]
 
 
 def _problem(workspace_id: str | None, problems: Mapping[str, str | None]) -> str | None:
@@ -126,7 +127,8 @@ def _unsettled(attempt: Attempt, seen: _Seen, *, absence: bool) -> Unsettled | N
     if attempt.hidden:
         return Unsettled(Reason.HIDDEN, HIDDEN)
     fitting = seen.found.disputed.get(attempt.id) or seen.found.has_rival.get(attempt.id, ())
-    others = seen.left_over_beside(fitting)
+    # A person may find that none of those that fit is its copy, but one that fits no row.
+    others = seen.unexplained if fitting else seen.left_over
     batch_ids = (*fitting, *candidates(attempt, others, seen.fidelity, seen.names))
     if attempt.id in seen.found.disputed:
         return _candidates(attempt, seen, Reason.SEVERAL_FIT, SEVERAL, batch_ids)
