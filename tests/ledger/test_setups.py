@@ -72,13 +72,16 @@ def test_what_another_campaign_of_the_job_left_is_found_also_if_it_is_only_a_set
         look_up(ledger)
         (intent,) = claim(ledger, 1)
         (job,) = connection_of(ledger).execute("SELECT job FROM runs").fetchone()
-        here = views.unfinished_elsewhere(ledger, "summer", job)
+        here = views.unfinished_elsewhere(ledger, "summer", job, dated=True)
         assert [(one.items, one.set_up, one.is_last) for one in here] == [(2, 0, True)]
         record(ledger, ending(intent, "created"))
-        here = views.unfinished_elsewhere(ledger, "summer", job)
+        here = views.unfinished_elsewhere(ledger, "summer", job, dated=True)
         assert [(one.items, one.set_up) for one in here] == [(1, 1)]
         connection_of(ledger).execute("UPDATE items SET status = 'failed' WHERE copy = 2")
-        here = views.unfinished_elsewhere(ledger, "summer", job)
+        here = views.unfinished_elsewhere(ledger, "summer", job, dated=True)
         assert [(one.items, one.set_up, one.is_last) for one in here] == [(0, 1, True)]
         connection_of(ledger).execute("UPDATE items SET new_batch_status = 'READY'")
-        assert views.unfinished_elsewhere(ledger, "summer", job) == []
+        assert views.unfinished_elsewhere(ledger, "summer", job, dated=True) == []
+        connection_of(ledger).execute("UPDATE items SET status = 'pending' WHERE copy = 2")
+        (one,) = views.unfinished_elsewhere(ledger, "summer", job, dated=False)
+        assert (one.items, one.set_up, one.is_last) == (1, 0, False)

@@ -233,7 +233,9 @@ class Year:
             refuse_older_database(database, files, campaign, str)
             ledger = Ledger(database, self._start(campaign, memory.path, ledger_file, night.day))
             ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
-        views.unfinished_elsewhere(ledger, campaign, str(memory.path))
+        views.unfinished_elsewhere(
+            ledger, campaign, str(memory.path), dated="{date}" in job.campaign
+        )
         options = Options(
             campaign=campaign, ledger=ledger_file, rate=5.0, limits=Limits(16, None, None, 900.0),
             max_duration=None, settle_after=SETTLE_S, invocation=Invocation(), only_settle=False,

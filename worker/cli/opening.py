@@ -158,7 +158,10 @@ class Opening:
             for note in self.request.guard.notes():
                 emit(note_event(note))
         for one in views.unfinished_elsewhere(
-            ledger, self.request.campaign, str(self.request.job.resolve())
+            ledger,
+            self.request.campaign,
+            str(self.request.job.resolve()),
+            dated=self.request.settings.campaign_dated,
         ):
             self._tell(_unfinished_text(one), emit, even_if_quiet=one.is_last)
 

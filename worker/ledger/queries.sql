@@ -1061,9 +1061,11 @@ SELECT host, pid, started_at FROM runs
 WHERE ended_at IS NULL AND id = (SELECT max(id) FROM runs);
 
 -- name: last_elsewhere
--- Part of the statement below: the campaign of the job file's latest run in another campaign.
+-- Part of the statement below: the campaign of the job file's latest run in another campaign. Only
+-- with :dated, if each date has a campaign: for other jobs, every run would be read.
 SELECT r.campaign_id FROM runs AS r JOIN campaigns AS o ON o.id = r.campaign_id
-WHERE r.job = :job AND o.name <> :campaign ORDER BY r.id DESC LIMIT 1
+WHERE CAST(:dated AS INTEGER) = 1 AND r.job = :job AND o.name <> :campaign
+ORDER BY r.id DESC LIMIT 1
 
 -- name: unfinished_elsewhere
 -- Other campaigns of the same job file that have unfinished rows, and the one before this (`is_last`)

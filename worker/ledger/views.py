@@ -165,7 +165,8 @@ def previous_date(reader: Reader, campaign_id: int, run: int) -> str | None:
 class Unfinished(NamedTuple):
     """Another campaign of a job file (of an earlier date) that is not finished: how many duplicates
     are not created, and how many batches are not set up. `is_last`: the job's latest run before was
-    one of this campaign; batches are counted in this one only."""
+    one of this campaign. Batches are counted, and this is known, only if each date has a
+    campaign."""
 
     campaign: str
     items: int
@@ -173,9 +174,12 @@ class Unfinished(NamedTuple):
     is_last: bool
 
 
-def unfinished_elsewhere(reader: Reader, campaign: str, job: str) -> list[Unfinished]:
-    """The other campaigns of the same job file that are not finished; newest first."""
-    found = reader.execute("unfinished_elsewhere", campaign=campaign, job=job)
+def unfinished_elsewhere(
+    reader: Reader, campaign: str, job: str, *, dated: bool
+) -> list[Unfinished]:
+    """The other campaigns of the same job file that are not finished; newest first. `dated`: the
+    job has a campaign for each date."""
+    found = reader.execute("unfinished_elsewhere", campaign=campaign, job=job, dated=int(dated))
     return [
         Unfinished(row["campaign"], int(row["items"]), int(row["set_up"]), bool(row["is_last"]))
         for row in found
