@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 
 import anyio
@@ -60,7 +60,7 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
                     return await Looking(reader, MachineClock(), Stop()).look(found)
 
             seen = anyio.run(look) if found else {}
-            setups.saw(ledger, seen)
+            setups.saw(ledger, told_by(found, seen))
             warn(f"{_summary(seen)}\n")
             _complain_of(found, seen)
             code = 0
@@ -69,6 +69,17 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
             raise
         finally:
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
+
+
+def told_by(copies: Iterable[Copy], seen: Mapping[str, Seen]) -> dict[str, Seen]:
+    """What was seen, without what proves nothing: a batch that no look has shown yet, and for which
+    no setup was sent, may be PROCESSING because it is still being copied. A run looks later."""
+    unclear = {
+        copy.batch_id
+        for copy in copies
+        if copy.status is None and copy.sent is None and seen[copy.batch_id].status == "PROCESSING"
+    }
+    return {batch_id: one for batch_id, one in seen.items() if batch_id not in unclear}
 
 
 def _summary(seen: Mapping[str, Seen]) -> str:
