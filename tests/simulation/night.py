@@ -50,6 +50,11 @@ TRIES = 300
 CHUNK = 20
 """Scenarios that a process gets together."""
 
+BEFORE_FRESH_PROCESSES = 2_000
+"""Scenarios after which the processes are replaced. What a crash interrupts stays suspended in its
+process for ever, and asyncio looks through all of it again and again: after 20,000 scenarios each
+one took four times as long."""
+
 
 @dataclass(slots=True)
 class Sum:
@@ -114,17 +119,21 @@ def many(
     """Run the scenarios of all these seeds. `progress` is called with the sum so far after each
     chunk."""
     total, began = Sum(), time.monotonic()
-    whole = list(seeds)
-    chunks = [whole[at : at + CHUNK] for at in range(0, len(whole), CHUNK)]
-    with _pool(processes) as pool:
-        for part in pool.map(_chunk, chunks, [theme] * len(chunks)):
-            for findings in part:
-                total.add(findings)
-            total.took_s = time.monotonic() - began
-            if progress is not None:
-                progress(total)
-    total.took_s = time.monotonic() - began
+    for some in _slices(list(seeds), BEFORE_FRESH_PROCESSES):
+        chunks = _slices(some, CHUNK)
+        with _pool(processes) as pool:
+            for part in pool.map(_chunk, chunks, [theme] * len(chunks)):
+                for findings in part:
+                    total.add(findings)
+                total.took_s = time.monotonic() - began
+                if progress is not None:
+                    progress(total)
     return total
+
+
+def _slices(seeds: Sequence[int], most: int) -> list[Sequence[int]]:
+    """The seeds in slices of at most so many."""
+    return [seeds[at : at + most] for at in range(0, len(seeds), most)]
 
 
 def alone(seed: int, theme: Theme | None, left_out: Sequence[str] = ()) -> Findings:
