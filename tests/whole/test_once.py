@@ -248,7 +248,7 @@ def test_one_listing_answers_for_all_sources(place: Place) -> None:
 
 def test_a_run_that_holds_the_database_keeps_others_out(place_with: WithOptions) -> None:
     place = place_with(SandboxOptions(latency=0.3))
-    place.job(*rows(12))
+    place.job(*rows(24))
     first = place.start("--max-in-flight", 1)
     try:
         until(lambda: place.world.requests["duplicate"] > 0)
@@ -259,7 +259,7 @@ def test_a_run_that_holds_the_database_keeps_others_out(place_with: WithOptions)
         assert waited.code == 0
     finally:
         assert finish(first).code == 0
-    assert place.world.made == 12
+    assert place.world.made == 24
 
 
 def test_a_job_that_was_changed_while_its_run_waited_is_not_run(
