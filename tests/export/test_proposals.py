@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from tests.support.ledgers import LATER, NOW, uuid
 from worker.export.filled_sheet import SheetRow, filled_in, has_columns, sheet_row
-from worker.export.proposals import COLUMNS, sheet_rows
+from worker.export.proposals import COLUMNS, answered, sheet_rows
 from worker.ledger.decisions import Decision, Seen
 from worker.ledger.proposals import Found, Undecided
 from worker.model.attempts import Evidence
@@ -198,6 +200,15 @@ def test_a_candidate_of_another_row_is_a_mistake_unless_it_is_one_of_this_row_to
     assert ([one.decision.item for one in good], problems) == ([5], [])
     other, problems = filled_in([row(2, "#4", uuid(2)), row(3, "#5", "", uuid(9))])
     assert ([one.decision.batch_id for one in other], problems) == ([uuid(9)], [])
+
+
+def test_of_a_group_the_first_shows_all_the_others_the_best_and_what_was_decided() -> None:
+    found = [Found(uuid(n), "Row", NOW, "READY", FITS) for n in range(50, 65)]
+    some = [undecided(item, *found)._replace(line=2, copy=item) for item in (1, 2, 3)]
+    shown = Counter(row["item"] for row in sheet_rows(some, "spring"))
+    assert shown == {"#1": 15, "#2": 10, "#3": 10}
+    decided = [row for row in answered(some, "spring", {2: uuid(64)}) if row["item"] == "#2"]
+    assert [row["candidate_id"] for row in decided] == [*map(uuid, range(50, 60)), uuid(64)]
 
 
 def test_each_candidate_has_the_address_of_its_page_if_it_is_known() -> None:

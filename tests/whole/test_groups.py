@@ -101,7 +101,7 @@ def test_the_copies_of_a_group_are_absent_if_the_rows_of_its_first_show_all_cand
     shown = read(path)
     assert "(16 more candidates are in the rows of #1)" in shown[-1]["why_unknown"]
     last = [row["suggestion_reason"] for row in shown if row["item"] == "#13"]
-    assert last[0] == "Answer once for the group, in the rows of #1, which have all 26 candidates"
+    assert last[0] == "Answer once for the group, in the rows of #1, which have 26 candidates"
     shown[-1]["decision"] = "absent"
     save(path, shown)
     ended = night.command("settle", "job.csv", "--decisions", "d.csv")

@@ -15,6 +15,7 @@ from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import planned
 from worker.ledger.database import Held
+from worker.ledger.stamp import stamp
 from worker.model.errors import UsageError
 from worker.model.job import Job
 from worker.settings.file_conflicts import refuse_file_conflicts
@@ -56,11 +57,11 @@ def prepared(
     ledger_file = settings.ledger_path(run_id)
     campaign = campaign_of(settings)
     refuse_foreign_file(export.LEDGER_FILE, ledger_file, campaign)
-    before = _version_of(job.path)
+    before = stamp(job.path)
     with planned(job, campaign, settings.date) as plan:
         export.make_folder(ledger_file)
         with lock as held:
-            if _version_of(job.path) != before:
+            if stamp(job.path) != before:
                 raise UsageError(
                     f"{job.path}: the job was changed while this run waited for another one",
                     hint="Nothing was sent. Run the command again.",
@@ -76,12 +77,3 @@ def prepared(
                 guard=Guard(settings, job, plan, api.url),
             )
             yield request, held
-
-
-def _version_of(path: Path) -> tuple[int, int, int] | None:
-    """What changes whenever somebody writes the file; None if it cannot be read any more."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns

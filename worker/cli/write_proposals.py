@@ -81,7 +81,7 @@ class SheetCount:
     def __init__(self) -> None:
         self.duplicates = self.candidates = self.suggestions = self.without_candidates = 0
         self.left_out = 0
-        """How many candidates are not in the sheet: it has the first ten of each duplicate."""
+        """How many candidates are not in the sheet, because the ledger has only counted them."""
 
     def of(self, unknown: Iterable[Undecided]) -> Iterator[Undecided]:
         """The same duplicates; each is counted as it is taken."""

@@ -272,11 +272,11 @@ def _shared_out(
         return {}, problem_in(group.marked[left[-1]], text)
     for item, batch_id in zip(free, left, strict=False):
         seen = _seen(group.items[item])
-        found[item] = Filled(Decision(item, batch_id, seen), group.marked[batch_id], True)
+        found[item] = Filled(Decision(item, batch_id, seen), group.marked[batch_id], for_group=True)
     if group.rest_absent is not None:
         for item in free[len(left) :]:
             seen = _seen(group.items[item])
-            found[item] = Filled(Decision(item, None, seen), group.rest_absent, True)
+            found[item] = Filled(Decision(item, None, seen), group.rest_absent, for_group=True)
     return found, None
 
 

@@ -63,7 +63,7 @@ GROUP_NAMED = 4
 
 OF_OTHERS = 10
 """How many candidates of each copy of a group the sheet has, if it is not the first: people answer
-once, in the rows of the first, which have all."""
+once, in the rows of the first, which have all that are known."""
 
 
 def sheet_rows(
@@ -158,9 +158,9 @@ def _reason(about: Proposal) -> str | None:
         return about.best.reason or None
     first = about.group[0].item
     if not about.is_first:
-        more = len(about.one.found) > OF_OTHERS
-        all_are = f", which have all {len(about.one.found):,} candidates" if more else ""
-        return f"Answer once for the group, in the rows of #{first}{all_are}"
+        known = len(about.one.found)
+        more = f", which have {known:,} candidates" if known > OF_OTHERS else ""
+        return f"Answer once for the group, in the rows of #{first}{more}"
     answer = (
         f"{about.best.reason}. Answer once for the {len(about.group)} copies: write {OURS} beside"
         f" each batch that is ours, here in the rows of #{first}; each copy gets one, and which one"

@@ -1,4 +1,5 @@
-"""How the database recognises that a ledger file has not changed since a run wrote it."""
+"""How to recognise that a file has not changed: a ledger file since a run wrote it, a job while its
+run waited."""
 
 from __future__ import annotations
 
