@@ -22,15 +22,16 @@ LEFT_AFTER_S = 2.0
 
 def scale(machine: str) -> None:
     """Be a run on the machine that this text identifies."""
+    # Each module has its own copy of what it imports; mypy does not let it be set there.
     seat.SILENT_S = SILENT_S
     seat.LEFT_AFTER_S = LEFT_AFTER_S
     for module in (windows, sending, requests):
-        module.INTENT_EXPIRES_AFTER_S = 0.5  # type: ignore[attr-defined] # imported there
+        module.INTENT_EXPIRES_AFTER_S = 0.5  # type: ignore[attr-defined]
     run_session.CONNECTS_WITHIN_S = 0.5  # type: ignore[attr-defined]
     for module in (session, seat_taking, postgresql_session):
-        module.SIGN_EVERY_S = 0.25  # type: ignore[attr-defined] # imported there
+        module.SIGN_EVERY_S = 0.25  # type: ignore[attr-defined]
     session.LONGEST_PAUSE_S = 0.5
-    session.POLL_S = seat_taking.POLL_S = 0.05  # type: ignore[attr-defined] # imported there
+    session.POLL_S = seat_taking.POLL_S = 0.05  # type: ignore[attr-defined]
     postgresql_session.machine = lambda: machine
     connection.EXCHANGE_S = 1.0
     connection.LONG_EXCHANGE_S = engine.LONG_EXCHANGE_S = 10.0  # type: ignore[attr-defined]

@@ -156,7 +156,8 @@ def _tell_phases(pipe: int) -> None:
         report(phase.partition(" ")[0])
 
     reported_phase = property(lambda run: run.__dict__["phase"], set_phase)
-    job_run.JobRun.phase = reported_phase  # type: ignore[assignment] # a property for an attribute
+    # An attribute becomes a property, so that each change of it is reported.
+    job_run.JobRun.phase = reported_phase  # type: ignore[assignment]
     report("opening")
 
 
