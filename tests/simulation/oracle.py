@@ -206,10 +206,10 @@ def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch], world: W
         known = batch.request.item not in nameless and (
             holder is None or holder.item not in nameless
         )
-        by_kind[_in_effect(batch.request.kind, world)] += known
+        by_kind[world.in_effect(batch.request.kind)] += known
         if holder is None or holder.item == batch.request.item:
             own[batch.request.item].append(batch.id)
-    items = Counter(_in_effect(row.kind, world) for row in rows if row.kind is not None)
+    items = Counter(world.in_effect(row.kind) for row in rows if row.kind is not None)
     problems = [
         f"double: {item} has {batches}" for item, batches in own.items() if len(batches) > 1
     ]
@@ -223,9 +223,7 @@ def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch], world: W
 def _lost(rows: list[Row], owner: dict[str, Row], made: list[Batch], world: World) -> list[str]:
     """A batch that no row has must be one that an unknown row may have."""
     unclear = Counter(
-        row.kind and _in_effect(row.kind, world)
-        for row in rows
-        if row.status in ("unknown", "sent")
+        row.kind and world.in_effect(row.kind) for row in rows if row.status in ("unknown", "sent")
     )
     nameless = {row.item for row in rows if row.status in ("unknown", "sent") and row.kind is None}
     orphans: dict[Kind, list[Batch]] = defaultdict(list)
@@ -235,7 +233,7 @@ def _lost(rows: list[Row], owner: dict[str, Row], made: list[Batch], world: Worl
             and batch.request is not None
             and batch.request.item not in nameless
         ):
-            orphans[_in_effect(batch.request.kind, world)].append(batch)
+            orphans[world.in_effect(batch.request.kind)].append(batch)
     return [
         f"lost: {[batch.id for batch in batches]} of {kind}, and {unclear[kind]} rows say unknown"
         for kind, batches in orphans.items()
@@ -364,13 +362,13 @@ def _false_rows(rows: list[Row], world: World, *, lenient: bool) -> list[str]:
             problems.append(f"false row: {row.item} names {row.batch_id}, which somebody else made")
         elif row.kind is None:
             wanted = Kind(row.item.source_id, None, row.item.upload_new_dataset)
-            if batch.kind is None or _in_effect(batch.kind._replace(name=None), world) != (
-                _in_effect(wanted, world)
+            if batch.kind is None or world.in_effect(batch.kind._replace(name=None)) != (
+                world.in_effect(wanted)
             ):
                 problems.append(
                     f"false row: {row.item} names {row.batch_id}, which is {batch.kind}"
                 )
-        elif batch.kind is None or _in_effect(batch.kind, world) != _in_effect(row.kind, world):
+        elif batch.kind is None or world.in_effect(batch.kind) != world.in_effect(row.kind):
             problems.append(
                 f"false row: {row.item} is {row.kind} and names {row.batch_id}, which is"
                 f" {batch.kind}"
@@ -421,17 +419,7 @@ def _is_a_copy_for(row: Row, batch: Batch, world: World, *, lenient: bool) -> bo
     if row.kind is None:
         wanted = (row.item.source_id, row.item.upload_new_dataset)
         return (batch.kind.source_id, batch.kind.upload_new_dataset) == wanted
-    return _in_effect(batch.kind, world) == _in_effect(row.kind, world)
-
-
-def _in_effect(kind: Kind, world: World) -> Kind:
-    """The kind of what such a request creates: if a source has no datasets, copies with and without
-    them are the same."""
-    source = world.batches.get(kind.source_id)
-    of_it = [b for b in world.batches.values() if b.kind and b.kind.source_id == kind.source_id]
-    # Of a source that was removed, its copies tell.
-    has_data = any(batch.datasets for batch in ([source] if source is not None else of_it))
-    return kind._replace(upload_new_dataset=kind.upload_new_dataset and has_data)
+    return world.in_effect(batch.kind) == world.in_effect(row.kind)
 
 
 def _uncounted(

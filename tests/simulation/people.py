@@ -155,9 +155,13 @@ def decide(
             bool(row["upload_new_dataset"]),
             row["copy"],
         )
-        kind = Kind(row["source_id"], row["name"] or None, bool(row["upload_new_dataset"]))
+        kind = world.in_effect(
+            Kind(row["source_id"], row["name"] or None, bool(row["upload_new_dataset"]))
+        )
         ours = [
-            b for b in world.batches.values() if b.request is not None and b.request.kind == kind
+            batch
+            for batch in world.batches.values()
+            if batch.request is not None and world.in_effect(batch.request.kind) == kind
         ]
         free = [batch for batch in ours if batch.id not in owned]
         own = [batch for batch in free if batch.request is not None and batch.request.item == item]

@@ -107,6 +107,12 @@ def test_a_longer_listing_before_does_not_show_that_a_length_is_not_a_pages() ->
     assert not alone(241686444895, Theme.LISTINGS).problems
 
 
+def test_a_person_knows_which_copies_nobody_can_tell_apart() -> None:
+    """Here one of two rows whose copies are alike (their source has no data, which only one row
+    asks for) had the other's copy. So the other row's own copy was not "not made"."""
+    assert not alone(866755907284, Theme.PEOPLE).problems
+
+
 def test_two_lost_campaigns_that_want_the_same_copies_may_swap_them() -> None:
     """Here nobody could tell which of the two had created three copies before the database was
     lost."""

@@ -237,13 +237,26 @@ class World:
         self.faults["effect after its process was gone"] += 1
 
     def coming(self, kind: Kind) -> bool:
-        """Whether a request of this kind may still have its effect."""
-        return any(of is not None and of.kind == kind for _, _, of, _ in self._coming)
+        """Whether a request of this kind (in effect) may still have its effect."""
+        kind = self.in_effect(kind)
+        return any(
+            of is not None and of.kind is not None and self.in_effect(of.kind) == kind
+            for _, _, of, _ in self._coming
+        )
 
     @property
     def effects_to_come(self) -> bool:
         """Whether some request may still have its effect."""
         return any(of is not None for _, _, of, _ in self._coming)
+
+    def in_effect(self, kind: Kind) -> Kind:
+        """The kind of what such a request creates: if a source has no datasets, copies with and
+        without them are the same."""
+        source = self.batches.get(kind.source_id)
+        of_it = [b for b in self.batches.values() if b.kind and b.kind.source_id == kind.source_id]
+        # Of a source that was removed, its copies tell.
+        has_data = any(batch.datasets for batch in ([source] if source is not None else of_it))
+        return kind._replace(upload_new_dataset=kind.upload_new_dataset and has_data)
 
     def date(self) -> float | None:
         """The API's `Date`, if it has one."""
