@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from worker.accidents.message import created_again_notes
 from worker.accidents.rules import (
     Accident,
     CreatedAgain,
@@ -21,7 +22,7 @@ from worker.accidents.rules import (
     created_again,
     with_names,
 )
-from worker.ledger.overlap import Overlap
+from worker.ledger.overlap import Overlap, Respelled
 from worker.ledger.views import Names
 
 WAVE = Overlap(
@@ -88,6 +89,18 @@ TABLE: dict[str, tuple[Situation, tuple[type[Accident], ...]]] = {
     "… of a campaign that was named, as other rows": (
         LATER._replace(written_again=5, named_on_purpose=True),
         (WrittenAgain,),
+    ),
+    "half of what is left was sent with another spelling": (
+        LATER._replace(respelled=Respelled(5, "007", "7")),
+        (WrittenAgain,),
+    ),
+    "… or as other rows": (
+        LATER._replace(written_again=3, respelled=Respelled(2, "007", "7")),
+        (WrittenAgain,),
+    ),
+    "… fewer than half of it with another spelling": (
+        LATER._replace(respelled=Respelled(4, "007", "7")),
+        NONE,
     ),
     # another ledger
     "a ledger beside the job knows the campaign": (NEW._replace(nearby=(BESIDE,)), (OtherLedger,)),
@@ -228,6 +241,27 @@ def test_names_that_exist_are_counted_with_an_example_and_a_likely_ledger() -> N
 )
 def test_what_is_created_again_is_told(situation: Situation, again: tuple[Overlap, ...]) -> None:
     assert created_again(situation, accidents(situation)) == CreatedAgain(0, again)
+
+
+@pytest.mark.parametrize(
+    ("situation", "again"),
+    [
+        (
+            LATER._replace(written_again=1, respelled=Respelled(2, "007", "7")),
+            "3 duplicates of this job have the source and name of duplicates that were sent and are"
+            " no longer in the job (2 of them with another spelling, such as '7' for '007'), and"
+            " will be created a second time",
+        ),
+        (
+            LATER._replace(written_again=1),
+            "1 duplicate of this job has the source and name of duplicates that were sent and are"
+            " no longer in the job, and will be created a second time",
+        ),
+    ],
+    ids=["another spelling", "the same"],
+)
+def test_a_few_that_are_created_again_are_told(situation: Situation, again: str) -> None:
+    assert list(created_again_notes(created_again(situation, ()))) == [again]
 
 
 @pytest.mark.parametrize(("written_again", "own"), [(4, 4), (5, 0)])

@@ -14,6 +14,7 @@ from worker.model.names import (
     fill_campaign,
     needs_source_name,
     parse_name,
+    plain_spelling,
     render_name,
 )
 
@@ -161,6 +162,50 @@ def test_braces_in_what_is_filled_in_stay_text() -> None:
 
 def test_two_spellings_of_one_name_are_equal() -> None:
     assert parse_name(" e\u0301 {n} ") == parse_name("\u00e9 {n}")
+
+
+@pytest.mark.parametrize(
+    ("sent", "now"),
+    [
+        ("007", "7"),
+        ("1.10", "1.1"),
+        ("1,5", "1.5"),
+        ("1E5", "1.00E+05"),
+        ("Wave 01", "Wave 1"),
+        ("2026-01-05", "2026-1-5"),
+        ("wave 1", "Wave 1"),
+        ("Wave 1", "Wave\u00a0 1 "),
+        ("Wave - 1", "Wave \u2013 1"),
+        ('The "last" one', "The \u201clast\u201d one"),
+        ("007", "'007"),
+        ("\uff37ave", "Wave"),
+    ],
+)
+def test_what_spreadsheets_and_people_change_is_another_spelling(sent: str, now: str) -> None:
+    assert plain_spelling(sent) == plain_spelling(now)
+
+
+@pytest.mark.parametrize(
+    ("sent", "now"),
+    [
+        ("Wave 1", "Wave 2"),
+        ("Wave 1", "Wave 11"),
+        ("Wave 1", "Wave 10"),
+        ("Part 1.1", "Part 11"),
+        ("Part 1.05", "Part 1.5"),
+        ("Part 1.1", "Part 1.10"),
+        ("0", "00 0"),
+        ("1E999", "1E998"),
+        ("Group +", "Group -"),
+        ("C#", "C"),
+        ("Wave", "Wave!"),
+        ("Wave-1", "Wave 1"),
+        ("\u0661", "\u0662"),
+        ("", "0"),
+    ],
+)
+def test_what_may_name_another_wave_is_no_other_spelling(sent: str, now: str) -> None:
+    assert plain_spelling(sent) != plain_spelling(now)
 
 
 def test_a_template_cannot_be_changed() -> None:

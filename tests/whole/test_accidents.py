@@ -159,6 +159,42 @@ def test_a_few_rows_that_were_written_again_are_told(place: Place) -> None:
     assert any(told in note["text"] for note in ended.events("note"))
 
 
+def named(place: Place, *names: str) -> None:
+    """The job wave.csv with a row for each of these names."""
+    place.job(*({"batch_id": source_id(1), "name": name} for name in names), name="wave.csv")
+
+
+@pytest.mark.parametrize(
+    ("sent", "now"),
+    [(("007", "008"), ("7", "8")), (("Wave 01", "Wave 02"), ("wave 1", "wave 2"))],
+    ids=["a spreadsheet", "a person"],
+)
+def test_a_job_whose_names_are_spelled_differently_is_stopped(
+    place: Place, sent: tuple[str, ...], now: tuple[str, ...]
+) -> None:
+    named(place, *sent)
+    assert run(place, "wave.csv").code == 0
+    named(place, *now, "Another")
+    example = f"2 of them with another spelling, such as '{now[0]}' for '{sent[0]}'"
+    for _ in range(2):
+        refused(run(place, "wave.csv"), "2 of 3 duplicates to be created", example)
+    assert place.command("check", "wave.csv").code == 1
+    named(place, *sent, "Another")
+    assert run(place, "wave.csv").code == 0
+    assert place.world.made == 3
+    named(place, *now, "Another")
+    assert run(place, "wave.csv", "--allow-existing").code == 0
+    assert place.world.made == 5
+
+
+def test_the_next_wave_in_the_same_file_is_no_other_spelling(place: Place) -> None:
+    named(place, "Wave 1", "Wave 2")
+    assert run(place, "wave.csv").code == 0
+    named(place, "Wave 11", "Wave 12")
+    assert run(place, "wave.csv").code == 0
+    assert place.world.made == 4
+
+
 def test_jobs_that_share_rows_on_purpose_are_agreed_to_once(place: Place) -> None:
     """Every night, both run; the second one has a limit."""
     place.job(*rows(), name="wave.csv")

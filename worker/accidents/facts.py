@@ -55,7 +55,8 @@ def situation(
             if not (named_on_purpose or new_each_day):
                 since = overlap.shared_since(reader, campaign, retry_failed=retry_failed)
             again = min(create, overlap.written_again(reader, campaign))
-        return LaterRun(create, named_on_purpose, others_since=tuple(since), written_again=again)
+            respelled = overlap.respelled(reader, campaign)
+        return LaterRun(create, named_on_purpose, tuple(since), again, respelled)
     if overlap.has_duplicates(reader):  # otherwise a server need not get a copy of the plan
         with reader.attached(plan.file):
             create = overlap.not_created(reader, campaign)

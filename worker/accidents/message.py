@@ -18,7 +18,7 @@ from worker.accidents.rules import (
     WrittenAgain,
 )
 from worker.export.commands import CampaignFiles, Invocation, commands
-from worker.ledger.overlap import Overlap
+from worker.ledger.overlap import Overlap, Respelled
 from worker.model.server_address import DatabaseLocation
 from worker.text import counted, verb, visible
 
@@ -87,8 +87,8 @@ def created_again_notes(again: CreatedAgain) -> Iterator[str]:
     if own := again.own:
         yield (
             f"{counted(own, 'duplicate')} of this job {verb(own, 'has', 'have')} the source and"
-            " name of duplicates that were sent and are no longer in the job, and will be created a"
-            " second time"
+            f" name of duplicates that were sent and are no longer in the"
+            f" job{_spelled(again.respelled)}, and will be created a second time"
         )
     for other in again.campaigns[:MOST_NAMED]:
         yield (
@@ -109,15 +109,16 @@ def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> M
     match accident:
         case Renamed(other):
             return _renamed(other, intended)
-        case WrittenAgain(items, to_create):
+        case WrittenAgain(items, to_create, respelled):
             return Message(
                 f"{intended.job}: {items:,} of {counted(to_create, 'duplicate')} to be created"
                 f" {verb(items, 'has', 'have')} the source and name of duplicates that campaign"
-                f" {intended.campaign} has sent, and that are no longer in the job. Was the job"
-                " written again, with other rows for them?",
+                f" {intended.campaign} has sent, and that are no longer in the"
+                f" job{_spelled(respelled)}. Was the job written again, with other rows for them"
+                f"{', or changed by a spreadsheet' if respelled.items else ''}?",
                 (_shown(intended),),
-                "Write its rows as they were, with their placeholders and `copies`. To see what was"
-                " sent:",
+                "Write its rows as they were, with their names, placeholders and `copies`. To see"
+                " what was sent:",
             )
         case OtherLedger(other) if (file := intended.outdated.get(other.database)) is not None:
             return Message(
@@ -196,6 +197,15 @@ def _knows(other: Overlap) -> str:
 
 def _shares(other: Overlap) -> str:
     return f"{counted(other.same, 'duplicate')} of this job {verb(other.same, 'is', 'are')} in"
+
+
+def _spelled(respelled: Respelled) -> str:
+    """How many of the names are spelled differently, and an example, as part of a sentence; "" if
+    none is."""
+    if not respelled.items:
+        return ""
+    now, sent = visible(respelled.now), visible(respelled.sent)
+    return f" ({respelled.items:,} of them with another spelling, such as {now!r} for {sent!r})"
 
 
 def _exist(number: int) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from worker.ledger.overlap import Overlap
+from worker.ledger.overlap import Overlap, Respelled
 from worker.ledger.views import Names
 
 MANY = 10
@@ -24,6 +24,9 @@ and a job that is written again is often extended."""
 
 NO_NAMES = Names(items=0, taken=0, example=None, own_taken=0)
 """Before a listing has shown which names exist."""
+
+
+NOT_RESPELLED = Respelled()
 
 
 class FirstRun(NamedTuple):
@@ -57,6 +60,7 @@ class LaterRun(NamedTuple):
     written_again
                 how many of `to_create` were never sent, although the campaign has sent as many with
                 the same sources and names that are not in the job
+    respelled   the same for names that are only spelled differently
     names       as in `FirstRun`
     """
 
@@ -64,6 +68,7 @@ class LaterRun(NamedTuple):
     named_on_purpose: bool
     others_since: tuple[Overlap, ...] = ()
     written_again: int = 0
+    respelled: Respelled = NOT_RESPELLED
     names: Names = NO_NAMES
 
 
@@ -78,10 +83,12 @@ class Renamed(NamedTuple):
 
 class WrittenAgain(NamedTuple):
     """`items` of the duplicates `to_create` have the source and name of duplicates that this
-    campaign has sent, and that are no longer in the job."""
+    campaign has sent, and that are no longer in the job. Some may have another spelling of the
+    name (`respelled`)."""
 
     items: int
     to_create: int
+    respelled: Respelled = NOT_RESPELLED
 
 
 class OtherLedger(NamedTuple):
@@ -116,11 +123,13 @@ Accident = Renamed | WrittenAgain | OtherLedger | NamesTaken | OldCopy
 
 class CreatedAgain(NamedTuple):
     """What a run creates a second time although that is no accident: how many of its own duplicates
-    it has sent as rows that are no longer in the job, and other campaigns of this database that
-    contain some of them. Campaigns that contain most come first."""
+    it has sent as rows that are no longer in the job, those among them that have another spelling
+    of the name, and other campaigns of this database that contain some of them. Campaigns that
+    contain most come first."""
 
     own: int
     campaigns: tuple[Overlap, ...]
+    respelled: Respelled = NOT_RESPELLED
 
 
 def accidents(situation: Situation) -> tuple[Accident, ...]:
@@ -145,11 +154,12 @@ def _of_first_run(situation: FirstRun) -> Iterator[Accident]:
 
 
 def _of_later_run(situation: LaterRun) -> Iterator[Accident]:
-    to_create, again, names = situation.to_create, situation.written_again, situation.names
+    to_create, names, respelled = situation.to_create, situation.names, situation.respelled
+    again = situation.written_again + respelled.items
     if not situation.named_on_purpose and (other := _most_alike(situation.others_since, to_create)):
         yield Renamed(other)
     if _are_many(again, to_create):
-        yield WrittenAgain(again, to_create)
+        yield WrittenAgain(again, to_create, respelled)
     if _are_many(names.appeared, names.items):
         yield OldCopy(names.appeared, names.items, names.appeared_example)
 
@@ -160,11 +170,12 @@ def created_again(situation: Situation, found: tuple[Accident, ...]) -> CreatedA
     if found:
         return CreatedAgain(0, ())
     if isinstance(situation, FirstRun):
-        own, others = 0, situation.others_here
+        own, others, respelled = 0, situation.others_here, NOT_RESPELLED
     else:
-        own, others = situation.written_again, situation.others_since
+        respelled, others = situation.respelled, situation.others_since
+        own = situation.written_again + respelled.items
     some = (one for one in others if one.same_sent)
-    return CreatedAgain(own, tuple(sorted(some, key=lambda one: -one.same_sent)))
+    return CreatedAgain(own, tuple(sorted(some, key=lambda one: -one.same_sent)), respelled)
 
 
 def with_names(situation: Situation, names: Names) -> Situation:

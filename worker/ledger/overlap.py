@@ -19,6 +19,7 @@ from worker.ledger.database import belongs_to
 from worker.ledger.handle import Reader
 from worker.ledger.sqlite.database import APPLICATION_ID, HEADER, META_SINCE
 from worker.ledger.sqlite.engine import SqliteEngine
+from worker.model.names import plain_spelling
 from worker.model.server_address import DatabaseLocation
 
 MAX_FILES = 1000
@@ -77,6 +78,15 @@ class Overlap(NamedTuple):
     job_gone: bool = False
 
 
+class Respelled(NamedTuple):
+    """How many duplicates have another spelling of a name that was sent, and the first of them: the
+    name that was `sent`, and the name that it has `now`."""
+
+    items: int = 0
+    sent: str = ""
+    now: str = ""
+
+
 def sent_before(reader: Reader, campaign: str) -> bool:
     """Whether a request of this campaign has left, or a batch of it is known."""
     return reader.execute("sent_before", campaign=campaign).fetchone() is not None
@@ -98,6 +108,32 @@ def written_again(reader: Reader, campaign: str) -> int:
     """How many of these the campaign has never sent, although it has sent as many with the same
     sources and names that are not in the plan."""
     return int(reader.execute("plan_written_again", campaign=campaign).fetchone()[0])
+
+
+def respelled(reader: Reader, campaign: str) -> Respelled:
+    """Of the plan's duplicates that the campaign has never sent: how many it has sent with the same
+    source and flag and another spelling of the name, of those that the plan removes from the
+    job."""
+    # Sorted, so that the example is the same on every engine.
+    leaving = sorted(map(tuple, reader.execute("leaving", campaign=campaign)))
+    if not leaving:
+        return Respelled()
+    as_written = {(source_id, template, flag) for source_id, template, flag, _ in leaving}
+    sent: dict[tuple[str, str, int], tuple[int, str]] = {}
+    for source_id, template, flag, items in leaving:
+        same = (source_id, plain_spelling(template), flag)
+        before, example = sent.get(same, (0, template))
+        sent[same] = before + items, example
+    found = Respelled()
+    wanted = reader.execute("plan_never_sent", campaign=campaign)
+    for source_id, template, flag, items in sorted(map(tuple, wanted)):
+        same = (source_id, plain_spelling(template), flag)
+        left, example = sent.get(same, (0, ""))
+        if left and (source_id, template, flag) not in as_written:  # `written_again` has those
+            again = min(left, items)
+            sent[same] = left - again, example
+            found = Respelled(found.items + again, found.sent or example, found.now or template)
+    return found
 
 
 def jobs_of_campaigns(reader: Reader) -> list[tuple[str, Path]]:

@@ -682,27 +682,38 @@ JOIN campaigns AS c ON c.id = s.campaign_id AND c.name <> :campaign
 JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
 ORDER BY c.id;
 
+-- name: plan_never_sent
+-- The plan's duplicates that the campaign has never sent, by source, name and flag.
+SELECT s.source_id, s.template, s.upload_new_dataset, count(*) AS items FROM plan.staged AS s
+WHERE NOT EXISTS (SELECT 1 FROM items AS i
+    WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign)
+      AND i.source_id = s.source_id AND i.template = s.template
+      AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
+      AND (i.attempts > 0 OR i.status <> 'pending'))
+GROUP BY s.source_id, s.template, s.upload_new_dataset;
+
+-- name: of_leaving
+-- Part of the two statements below: what the campaign has sent, was in the job so far, and is not in
+-- the plan.
+SELECT i.source_id, i.template, i.name, i.upload_new_dataset FROM items AS i
+WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign) AND i.line IS NOT NULL
+  AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
+  AND NOT EXISTS (SELECT 1 FROM plan.staged AS s WHERE s.source_id = i.source_id
+      AND s.template = i.template AND s.upload_new_dataset = i.upload_new_dataset
+      AND s.copy = i.copy)
+
+-- name: leaving
+SELECT l.source_id, l.template, l.upload_new_dataset, count(*) AS items FROM (<<of_leaving>>) AS l
+GROUP BY l.source_id, l.template, l.upload_new_dataset;
+
 -- name: plan_written_again
 -- How many of the plan's duplicates the campaign has never sent, although it has sent as many with
 -- the same source, name and flag that are not in the plan; or with the same sent name, that were in
 -- the job so far. (The names of years are not compared.)
-WITH wanted AS MATERIALIZED (
-    SELECT s.source_id, s.template, s.upload_new_dataset, count(*) AS items FROM plan.staged AS s
-    WHERE NOT EXISTS (SELECT 1 FROM items AS i
-        WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign)
-          AND i.source_id = s.source_id AND i.template = s.template
-          AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
-          AND (i.attempts > 0 OR i.status <> 'pending'))
-    GROUP BY s.source_id, s.template, s.upload_new_dataset
-),
+WITH wanted AS MATERIALIZED (<<plan_never_sent>>),
 leaving AS MATERIALIZED (
-    SELECT i.source_id, i.name, i.upload_new_dataset FROM items AS i
-    WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign) AND i.line IS NOT NULL
-      AND i.name <> i.template
-      AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
-      AND NOT EXISTS (SELECT 1 FROM plan.staged AS s WHERE s.source_id = i.source_id
-          AND s.template = i.template AND s.upload_new_dataset = i.upload_new_dataset
-          AND s.copy = i.copy)
+    SELECT l.source_id, l.name, l.upload_new_dataset FROM (<<of_leaving>>) AS l
+    WHERE l.name <> l.template
 ),
 known AS (
     SELECT w.source_id, w.template, w.upload_new_dataset, w.items AS wanted, count(*) AS items

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import datetime
 import html
+import math
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -36,6 +37,14 @@ _DIRECTIVE: Final = re.compile(r"%(.?)", re.DOTALL)
 _DATE_DIRECTIVES: Final = "YymdjbBaAuwGVUW%"
 _TIME_DIRECTIVES: Final = "HIMSfpzZXcTRrs"
 _CAMPAIGN_PUNCTUATION: Final = "-_. "
+
+_NUMBER: Final = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?", re.ASCII)
+_LEADING_ZEROS: Final = re.compile(r"(?<![\d.,])0+(?=\d)", re.ASCII)
+_ONE_KIND: Final = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
+    | dict.fromkeys('"`\u00b4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u00ab\u00bb', "'")
+)
+"""One dash for all kinds of dashes, and one quote for all kinds of quotes."""
 
 
 class NameProblem(ValueError):  # noqa: N818 - it is the problem of a text, not an error of the program
@@ -105,6 +114,18 @@ def skeleton(name: str) -> str:
     while (plain := html.unescape(name)) != name:  # it may have been escaped more than once
         name = plain
     return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+
+
+def plain_spelling(name: str) -> str:
+    """What all spellings of a name have in common. Case, surrounding and repeated spaces, the kind
+    of spaces, quotes and dashes, and leading zeros do not count; if the whole name is a number, its
+    value does. These are the changes that spreadsheets and people make to a name that stays the
+    same."""
+    text = " ".join(unicodedata.normalize("NFKC", name).casefold().translate(_ONE_KIND).split())
+    text = text.removeprefix("'")  # how a spreadsheet's cell is told to be text
+    if _NUMBER.fullmatch(text) and math.isfinite(value := float(text.replace(",", "."))):
+        return repr(value)
+    return _LEADING_ZEROS.sub("", text)
 
 
 def needs_source_name(identity: str) -> bool:
