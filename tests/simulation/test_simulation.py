@@ -113,6 +113,12 @@ def test_a_person_knows_which_copies_nobody_can_tell_apart() -> None:
     assert not alone(866755907284, Theme.PEOPLE).problems
 
 
+def test_a_time_tells_attempts_apart_only_if_the_offset_is_known() -> None:
+    """Here `created_at` was 15 minutes ahead of `Date`, and no answer of these runs showed it. So a
+    row's copy seemed to be from the window of another row, whose source looked alike."""
+    assert not alone(468465291093, Theme.WILD).problems
+
+
 def test_two_lost_campaigns_that_want_the_same_copies_may_swap_them() -> None:
     """Here nobody could tell which of the two had created three copies before the database was
     lost."""

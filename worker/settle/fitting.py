@@ -12,7 +12,12 @@ from worker.model.attempts import (
 )
 from worker.model.copies import NAME_SUFFIX
 from worker.model.names import skeleton
-from worker.settle.windows import created_in_window, creation_interval, window
+from worker.settle.windows import (
+    could_be_in_window,
+    created_in_window,
+    creation_interval,
+    window,
+)
 
 
 def is_possible_copy(attempt: Attempt, batch: UnownedBatch) -> bool:
@@ -39,12 +44,23 @@ def is_possible_copy(attempt: Attempt, batch: UnownedBatch) -> bool:
 
 def fits(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether the batch is exactly what the attempt would have created."""
+    return created_in_window(attempt, batch) and _looks_as_sent(attempt, batch)
+
+
+def could_explain(rival: Attempt, batch: UnownedBatch) -> bool:
+    """Whether the batch may be what the rival created, although it was taken for another attempt's.
+    Unlike `fits`, this assumes nothing about an offset that is not known: with a wrong one, a copy
+    seems to be from the window of a later attempt."""
+    return could_be_in_window(rival, batch) and _looks_as_sent(rival, batch)
+
+
+def _looks_as_sent(attempt: Attempt, batch: UnownedBatch) -> bool:
+    """Whether the batch is what the attempt would have created, apart from its time."""
     return (
         attempt.source is not None
         and is_possible_copy(attempt, batch)
         and creator_matches(attempt, batch)
         and (attempt.answered_id is None or attempt.answered_id == batch.batch_id)
-        and created_in_window(attempt, batch)
         and batch.name == attempt.expected_name
         and batch.details == attempt.source.details
         and batch.datasets == attempt.expected_datasets

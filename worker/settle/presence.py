@@ -14,12 +14,13 @@ from worker.model.attempts import Attempt, CopyFidelity, UnownedBatch
 from worker.model.names import skeleton
 from worker.settle.absence import candidates
 from worker.settle.fitting import (
+    could_explain,
     creator_matches,
     fits,
     is_possible_copy,
     looks_like_its_source,
 )
-from worker.settle.windows import created_in_window, window
+from worker.settle.windows import could_be_in_window, window
 
 One = TypeVar("One")
 Other = TypeVar("Other")
@@ -36,7 +37,8 @@ class Presence:
 
     `matched` has the decided ones. `disputed` has the attempts that only a person may decide, each
     with all batches that fit. `has_rival` has those that a later look may decide: a different
-    attempt, with a similar name or a changed source, could also explain their batches."""
+    attempt, with a similar name, a changed source or an unknown offset, could also explain their
+    batches."""
 
     matched: Mapping[int, str]
     disputed: Mapping[int, tuple[str, ...]]
@@ -56,6 +58,10 @@ def presence(
     for attempt in attempts:
         if not fidelity.surely_keeps(attempt.expected_name):
             by_similar_name[skeleton(attempt.expected_name)].append(attempt)
+    by_name: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        if attempt.offset is None:  # otherwise it is in the part of every batch that it explains
+            by_name[attempt.expected_name].append(attempt)
     changed_by_name: dict[str, list[Attempt]] = defaultdict(list)
     of_copies = not fidelity.details and any(attempt.of_a_copy for attempt in attempts)
     for attempt in attempts:
@@ -73,8 +79,10 @@ def presence(
         several = len({attempt.kind for attempt in part}) > 1
         if several or len(batches) > len(part) or any(batch.disputed for batch in batches):
             disputed |= {attempt.id: batch_ids for attempt in part}
-        elif _has_rival(part[0], by_similar_name.get(name, ()), batches) or _has_changed_rival(
-            part[0], changed_by_name.get(name, ()), batches, fidelity
+        elif (
+            _has_rival(part[0], by_similar_name.get(name, ()), batches)
+            or _has_rival(part[0], by_name.get(part[0].expected_name, ()), batches)
+            or _has_changed_rival(part[0], changed_by_name.get(name, ()), batches, fidelity)
         ):
             has_rival |= {attempt.id: batch_ids for attempt in part}
         else:
@@ -89,10 +97,12 @@ def presence(
 
 
 def _has_rival(one: Attempt, rivals: Sequence[Attempt], batches: Sequence[UnownedBatch]) -> bool:
-    """Whether an attempt of another kind than `one` could have created one of the batches, if the
-    API changed its name. `rivals` are the attempts with similar names."""
+    """Whether an attempt of another kind than `one` could have created one of the batches.
+
+    `rivals` are attempts with similar names, which the API may have changed, or with the same name:
+    if the offset of one is not known, the batch's time does not show that it is not its copy."""
     return any(
-        fits(rival._replace(name=batch.name), batch)
+        could_explain(rival._replace(name=batch.name), batch)
         for rival in rivals
         if rival.kind != one.kind
         for batch in batches
@@ -134,7 +144,7 @@ def _has_changed_rival(
         and is_possible_copy(rival, batch)
         and has_its_name(rival, batch)
         and creator_matches(rival, batch)
-        and created_in_window(rival, batch)
+        and could_be_in_window(rival, batch)
         for rival in rivals
         if rival.source_id != one.source_id
         for batch in batches

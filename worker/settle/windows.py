@@ -61,6 +61,12 @@ def created_in_window(attempt: Attempt, batch: UnownedBatch) -> bool:
     return creation_interval(batch, attempt.offset or ASSUMED_OFFSET).meets(window(attempt))
 
 
+def could_be_in_window(attempt: Attempt, batch: UnownedBatch) -> bool:
+    """Whether the batch could have been created inside the attempt's window: at any time, while the
+    offset is not known."""
+    return creation_interval(batch, attempt.offset).meets(window(attempt))
+
+
 def creation_interval(batch: UnownedBatch, offset: Interval | None) -> Interval:
     """The server times (by the API's `Date`) at which the batch may have been created, from its
     `created_at` and the offset. Open at both ends if one of them is not known."""
