@@ -168,6 +168,7 @@ def test_a_batch_of_exactly_the_copys_name_is_near_however_it_looks(
         ({}, {"created_by": None}, True),
         ({}, {"created": None}, True),
         ({}, {"created": LATER}, False),
+        ({"offset": None}, {"created": LATER + 1000}, True),  # nobody knows when that was
         ({}, {"name": "Signs 2"}, False),  # another open attempt's copy
         ({}, {"details": "else", "loose_details": "else"}, False),  # and edited
         ({}, {"datasets": ("other",)}, False),

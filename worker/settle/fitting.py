@@ -85,7 +85,7 @@ def may_be_renamed_copy(attempt: Attempt, batch: UnownedBatch) -> bool:
     as_sent = details_as_sent and _has_its_datasets(attempt, batch)
     return (
         creator_matches(attempt, batch)
-        and created_in_window(attempt, batch)
+        and could_be_in_window(attempt, batch)
         and (as_sent or looks_like_its_source(attempt, batch))
     )
 
