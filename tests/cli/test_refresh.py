@@ -20,6 +20,7 @@ COPY = Copy(1, 2, 1, uuid(5), "", None, None, None, fresh=False, timeout_s=60.0)
         (COPY, None, True),
         (COPY._replace(status="UNINITIALISED"), "PROCESSING", True),
         (COPY._replace(sent="accepted"), "PROCESSING", True),
+        (COPY._replace(sent="unknown"), "PROCESSING", False),
     ],
 )
 def test_a_batch_that_may_still_be_copied_is_not_taken_for_one_that_is_set_up(

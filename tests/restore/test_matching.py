@@ -83,6 +83,18 @@ def test_a_person_may_have_assigned_a_batch_of_any_name() -> None:
         ("{source_name} 2026-03-01", "Signs  2026/03/01", True),
         ("Wave {source_name} 1", "Wav", False),  # a digit is lacking
         ("Wave {source_name} 1", "Tide", False),
+        ("Größe 1 2026-03-02 – alt", "Größe 1 2026-03-01 – alt", False),
+        ("Größe 1 2026-03-01 – alt", "Gr??e 1 2026-03-01 ? alt", True),
+        ("Größe 1 2026-03-01 – alt", "Gr??e 1 2026-03-01", False),  # cut before its end
+        ("„2026-03-02“", "„2026-03-01“", False),
+        ("„2026-03-01“", "2026-03-01", True),
+        ("„12“", "„21“", False),
+        ("„Montag“", "„Sonntag“", False),
+        ("{source_name} Monday", "Signs Sunday", False),
+        ("{source_name} Monday", "Signs Mon", True),  # cut
+        ("{source_name} – Monday, 2", "Signs ? Monday 2", True),
+        ("{source_name} für {source_name} am 1. März", "A f?r B am 1. M?rz", True),
+        ("{source_name} für {source_name} am 1. März", "A f?r B am 2. M?rz", False),
         ("", "anything", True),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import shutil
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -275,6 +276,43 @@ async def test_what_a_limit_leaves_is_not_set_up_and_the_rest_is(tmp_path: Path)
         assert result.setups == SetupCounts(ready=1, pending=2)
 
 
+def restored(folder: Path, file: Path, wanted: str) -> None:
+    """The database is lost, and restored from a ledger file and this job."""
+    (folder / "ledger.db").unlink()
+    (folder / "job.csv").write_text(wanted, encoding="utf-8")
+    with closing(open_for_writing(folder / "ledger.db", "x")) as database:
+        ledger = Ledger(database, run_start(timeout_s=0.1))
+        with planned(open_job(folder / "job.csv"), "spring", date(2026, 3, 1)) as plan:
+            ledger.plan(plan.file, (), retry_failed=False)
+        restore(ledger, file, "spring", (), "2026-03-01T12:00:00.000Z")
+        export.write_ledger_file(
+            database, ledger.campaign, "spring", folder / "spring.csv", Invocation()
+        )
+
+
+async def test_a_batch_that_was_being_copied_when_its_row_was_written_is_set_up_after_a_restore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The restored job asks for no setups, the next one does."""
+    real = Batch.status
+
+    def status(batch: Batch, now: float) -> str:
+        is_new = batch.source_id is not None and now < batch.created_at + 0.1
+        return "PROCESSING" if is_new else real(batch, now)
+
+    monkeypatch.setattr(Batch, "status", status)
+    async with Rig(tmp_path) as rig:
+        await rig.run(job(2, ""))
+        shutil.copy(tmp_path / "spring.csv", tmp_path / "kept.csv")
+        restored(tmp_path, tmp_path / "kept.csv", job(2, ""))
+        assert rig.statuses == [("PROCESSING", "")] * 2
+        result = await rig.run(job(2), follow=20.0)
+
+        assert (result.exit_code, result.setups) == (0, SetupCounts(ready=2))
+        assert rig.requests["setup"] == 2
+        assert not rig.doubles
+
+
 @pytest.mark.parametrize("of_earlier_version", [False, True])
 async def test_a_restored_row_is_looked_at_first(tmp_path: Path, of_earlier_version: bool) -> None:
     async with Rig(tmp_path) as rig:
@@ -288,16 +326,7 @@ async def test_a_restored_row_is_looked_at_first(tmp_path: Path, of_earlier_vers
         if of_earlier_version:
             text = text.replace(",tasks_per_group,setup_status", "").replace(",,\n", "\n")
         file.write_text(text, encoding="utf-8")
-        (tmp_path / "ledger.db").unlink()
-        (tmp_path / "job.csv").write_text(job(2), encoding="utf-8")
-        with closing(open_for_writing(tmp_path / "ledger.db", "x")) as database:
-            ledger = Ledger(database, run_start(timeout_s=0.1))
-            with planned(open_job(tmp_path / "job.csv"), "spring", date(2026, 3, 1)) as plan:
-                ledger.plan(plan.file, (), retry_failed=False)
-            restore(ledger, file, "spring", (), "2026-03-01T12:00:00.000Z")
-            export.write_ledger_file(
-                database, ledger.campaign, "spring", tmp_path / "spring.csv", Invocation()
-            )
+        restored(tmp_path, file, job(2))
         assert [status for _, status in rig.statuses] == ["unknown"] * 2
         result = await rig.run(job(2), follow=20.0)
         assert result.setups == SetupCounts(ready=2)

@@ -345,6 +345,26 @@ def test_a_ledger_file_that_a_spreadsheet_padded_with_empty_rows_restores(
     assert (place.world.made, max(Counter(place.made_of()).values())) == (4, 1)
 
 
+def test_a_ledger_file_whose_flags_a_spreadsheet_wrote_restores(place: Place) -> None:
+    flags = ("true", "false")
+    wave = {"batch_id": source_id(1), "name": "Wave"}
+    place.job(*(wave | {"upload_new_dataset": flag} for flag in flags))
+    place.run()
+    made = place.made_of()
+    file = place.folder / "ledgers" / "job.csv"
+    text = file.read_text()
+    lose(place)
+    for yes, no in (("WAHR", "FALSCH"), ("TRUE", "FALSE")):
+        file.write_text(text.replace(",true,", f",{yes},").replace(",false,", f",{no},"))
+        restored = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
+        assert restored.code == (2 if yes == "WAHR" else 0), restored.err
+        told = "ledgers/job.csv:2: column \"upload_new_dataset\": 'WAHR' is not true or false"
+        assert (told in restored.err) is (yes == "WAHR"), restored.err
+    assert "2 duplicates created, 0 unknown" in restored.out
+    assert place.run().code == 0
+    assert place.made_of() == made
+
+
 def test_a_row_that_lacks_cells_is_still_refused(place: Place) -> None:
     place.job(*rows(2, "Row {n} of {source_name}"))
     place.run()
@@ -442,9 +462,12 @@ def test_a_file_that_is_no_ledger_restores_nothing(place: Place, text: str) -> N
     assert "is not a ledger" in ended.err
 
 
-def test_the_file_of_another_night_is_restored_only_with_its_date(place: Place) -> None:
+@pytest.mark.parametrize(
+    "name", ["Wave {n}, {date}", "Größe {n} {date} – für alle", "{source_name} {n}, {date:%A}"]
+)
+def test_the_file_of_another_night_is_restored_only_with_its_date(place: Place, name: str) -> None:
     """Otherwise tonight's rows would be created as last night's batches."""
-    place.job(*rows(3, "Wave {n}, {date}"), name="wave.csv")
+    place.job(*rows(3, name), name="wave.csv")
     assert run(place, "wave.csv", "--date", "2026-03-01").code == 0
     for file in (place.folder / "ledgers").glob("ledger.db*"):
         file.unlink()

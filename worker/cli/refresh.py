@@ -72,12 +72,15 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
 
 
 def told_by(copies: Iterable[Copy], seen: Mapping[str, Seen]) -> dict[str, Seen]:
-    """What was seen, without what proves nothing: a batch that no look has shown yet, and for which
-    no setup was sent, may be PROCESSING because it is still being copied. A run looks later."""
+    """What was seen, without what proves nothing: a batch that no look has shown yet, and whose
+    setup was not accepted, may be PROCESSING because it is still being copied. A run looks
+    later."""
     unclear = {
         copy.batch_id
         for copy in copies
-        if copy.status is None and copy.sent is None and seen[copy.batch_id].status == "PROCESSING"
+        if copy.status is None
+        and copy.sent != "accepted"
+        and seen[copy.batch_id].status == "PROCESSING"
     }
     return {batch_id: one for batch_id, one in seen.items() if batch_id not in unclear}
 

@@ -125,7 +125,7 @@ WHERE campaign_id = :campaign AND line IS NOT NULL AND NOT EXISTS (
 -- The job's duplicates: adds new ones, and updates the lines of the others. Those that already have
 -- the right line are left out first, found by line and copy, which is the order of the rows. To let
 -- them conflict and then change nothing takes four times as long. Where a setup is newly wanted, and
--- none was sent, a status other than UNINITIALISED is forgotten: see `end_item`.
+-- none is known to have been sent, a status other than UNINITIALISED is forgotten: see `end_item`.
 INSERT INTO items (campaign_id, source_id, template, upload_new_dataset, copy, line, copies,
     tasks_per_group)
 SELECT :campaign, source_id, template, upload_new_dataset, copy, line, copies, tasks_per_group
@@ -143,7 +143,7 @@ DO UPDATE SET line = excluded.line, copies = excluded.copies,
     new_batch_status = CASE WHEN items.tasks_per_group IS NOT NULL
         OR excluded.tasks_per_group IS NULL OR items.new_batch_status = 'UNINITIALISED'
         OR EXISTS (SELECT 1 FROM setups AS t WHERE t.batch_id = items.new_batch_id
-            AND t.void IS NULL) THEN items.new_batch_status END
+            AND t.void IS NULL AND t.tasks_per_group IS NOT NULL) THEN items.new_batch_status END
 WHERE items.line IS NOT excluded.line OR items.copies IS NOT excluded.copies
     OR items.tasks_per_group IS NOT excluded.tasks_per_group;
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 from worker.export.content import SHORTENED
-from worker.model.attempts import plain_beginning
+from worker.model.attempts import PLAIN, plain_beginning
 from worker.model.copies import default_name
 from worker.model.errors import UsageError
 from worker.model.names import render_name, skeleton
@@ -66,18 +67,39 @@ def could_be_named(template: str, name: str) -> bool:
 def could_become(template: str, name: str) -> bool:
     """Whether an API that cleans, cuts or transliterates names could have made this name from one
     of this template: as far as what is filled in late, one begins with the other. Nobody knows what
-    becomes of special characters, but what precedes and follows them stays, unless it is cut."""
+    becomes of special characters, but what is around them stays, in its order, unless the end is
+    cut. So a name of another night, which differs in a day or a weekday, is never one."""
     begins, *later = _parts(template)
     expected, found = skeleton(begins), skeleton(name)
-    if not all(_digits(part) in _digits(found) for part in later):
+    if not all(_digits(part) in _digits(found) and _stays(part, found) for part in later):
         return False
     if found.startswith(expected) or expected.startswith(found):
         return True
-    beginning, ending = plain_beginning(begins), plain_beginning(begins[::-1])[::-1]
-    if beginning == begins or not found.startswith(skeleton(beginning)):
-        return False
-    ends = skeleton(ending)
-    return ends in found or any(found.endswith(ends[:length]) for length in range(1, len(ends)))
+    beginning = plain_beginning(begins)
+    return beginning != begins and found.startswith(skeleton(beginning)) and _stays(begins, found)
+
+
+def _stays(text: str, found: str) -> bool:
+    """Whether everything in the text between its special characters is in the skeleton `found`, in
+    this order. The end may be cut."""
+    *pieces, last = [one for one in map(skeleton, _plain_pieces(text)) if one] or [""]
+    place = 0
+    for piece in pieces:
+        place = found.find(piece, place)
+        if place < 0:
+            return False
+        place += len(piece)
+    rest = found[place:]
+    return last in rest or any(
+        # No special character becomes a digit.
+        rest.endswith(cut) and _digits(rest) == _digits(cut)
+        for cut in (last[:length] for length in range(1, len(last)))
+    )
+
+
+def _plain_pieces(text: str) -> list[str]:
+    """What is between the text's special characters."""
+    return ["".join(some) for plain, some in groupby(text, PLAIN.__contains__) if plain]
 
 
 def _parts(template: str) -> list[str]:

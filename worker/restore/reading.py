@@ -31,7 +31,7 @@ def _item(where: str, row: FileRow) -> FileItem:
     return FileItem(
         where=where,
         line=row["line"],
-        identity=Identity(row["source_batch_id"], row["upload_new_dataset"] == "true", copy),
+        identity=Identity(row["source_batch_id"], _flag(where, row), copy),
         name=name,
         whole_name=None if name.endswith(SHORTENED) else name,
         status=row["status"],
@@ -48,6 +48,20 @@ def _item(where: str, row: FileRow) -> FileItem:
         setup_status=row.get("setup_status", ""),
         differences=read_message(row.get("warning", "")),
     )
+
+
+def _flag(where: str, row: FileRow) -> bool:
+    """Whether the duplicate was asked for with a new dataset. Spreadsheets write `TRUE`, or their
+    own language's word."""
+    flag = row["upload_new_dataset"].strip().lower()
+    if flag not in ("true", "false"):
+        raise UsageError(
+            f'{where}: column "upload_new_dataset": {row["upload_new_dataset"]!r} is not true or'
+            " false",
+            hint="Nothing was restored. If a spreadsheet changed the file, write true or false"
+            " there, as it was.",
+        )
+    return flag == "true"
 
 
 def _number(where: str, row: FileRow, column: str) -> int | None:
