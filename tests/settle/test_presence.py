@@ -101,6 +101,20 @@ def test_an_attempt_that_may_have_created_an_odd_batch_takes_no_other_attempts_b
     assert set(presence([first, second, both], [*batches, odd], ALL).matched) == {2, 3}
 
 
+@pytest.mark.parametrize("odd", [True, False])
+def test_regression_an_odd_batch_leaves_a_part_undecided_while_the_offset_is_not_known(
+    odd: bool,
+) -> None:
+    """Somebody renamed the copy of the first attempt. Its time would show whose it is."""
+    ones = [attempt(1), attempt(2, sent_at=1200.0, given_up_at=1260.0)]
+    batches = [unowned("b2", created=1205.0), unowned("b1", created=1001.0, name="Final A")]
+    batches = batches if odd else batches[:1]
+    found = presence([one._replace(offset=None) for one in ones], batches, ALL)
+    assert found.has_rival == ({1: ("b2",), 2: ("b2",)} if odd else {})
+    assert found.matched == ({} if odd else {1: "b2"})
+    assert presence(ones, batches, ALL).matched == {2: "b2"}
+
+
 def test_if_every_attempt_gets_a_batch_the_oldest_still_goes_to_the_oldest() -> None:
     first, second = (
         attempt(1, baseline=5),

@@ -119,6 +119,12 @@ def test_a_time_tells_attempts_apart_only_if_the_offset_is_known() -> None:
     assert not alone(468465291093, Theme.WILD).problems
 
 
+def test_an_odd_batch_leaves_alike_attempts_undecided_while_the_offset_is_not_known() -> None:
+    """Here somebody renamed a copy before any answer told the offset. Its row got another row's
+    copy, and when the offset was known, the other row was proved absent."""
+    assert not alone(1099206592365, Theme.PEOPLE).problems
+
+
 def test_two_lost_campaigns_that_want_the_same_copies_may_swap_them() -> None:
     """Here nobody could tell which of the two had created three copies before the database was
     lost."""

@@ -38,7 +38,7 @@ class Presence:
     `matched` has the decided ones. `disputed` has the attempts that only a person may decide, each
     with all batches that fit. `has_rival` has those that a later look may decide: a different
     attempt, with a similar name, a changed source or an unknown offset, could also explain their
-    batches."""
+    batches, or which of them created an odd batch is not known."""
 
     matched: Mapping[int, str]
     disputed: Mapping[int, tuple[str, ...]]
@@ -91,6 +91,11 @@ def presence(
                 may_have_created_another = {
                     attempt.id for attempt in part if candidates(attempt, fit_no_attempt, fidelity)
                 }
+                if may_have_created_another and any(attempt.offset is None for attempt in part):
+                    # Which of them it was, only an offset would show. If the wrong ones got the
+                    # batches, a later look that knows it would prove the others absent.
+                    has_rival |= {attempt.id: batch_ids for attempt in part}
+                    continue
                 found = _oldest_to_oldest(part, batches, may_have_created_another)
             matched |= found
     return Presence(matched, disputed, has_rival)

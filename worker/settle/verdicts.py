@@ -27,7 +27,7 @@ HIDDEN = (
 )
 MOVED = INCOMPLETE + "its source was moved to another workspace, where its copy may be"
 SEVERAL = "several batches fit, or one fits several duplicates"
-ALIKE = "these may be its copy, or that of a row with a similar name"
+ALIKE = "these may be its copy, or another row's"
 MAY_BE = "these may be its copy"
 NAMED_BY_ANSWER = "an answer named this batch"
 NOT_SHOWN_YET = "the first of two listings does not show it"
