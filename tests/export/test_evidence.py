@@ -193,7 +193,7 @@ NOT_TOGETHER = {
     ),
     "they also fit another row": (
         copies(*[fitting(7, 8, copies=3)] * 2),
-        "No suggestion: what fits 2 copies of this row also fits other duplicates",
+        "No suggestion: what fits 2 copies of this row also fits its other copies, or other rows",
     ),
     "more candidates than are named": (
         copies(*[fitting(7, 8, copies=2)] * 2, hidden=1),

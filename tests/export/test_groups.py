@@ -137,6 +137,18 @@ def test_a_batch_never_goes_to_a_copy_that_it_is_no_candidate_of() -> None:
     assert f"{FIRST} is a candidate of #13, not of #12" in problem.text
 
 
+def test_what_is_recorded_is_no_candidate_any_more_and_no_mistake_either() -> None:
+    """Of each group, the rows of one item show all candidates; when they are recorded, no item has
+    candidates."""
+    rows = sheet({(12, FIRST): "rest absent", (12, SECOND): "ours", (12, FOURTH): "ours"})
+    left = [row for row in rows if row.text("item") == "#12" or row.text("candidate_id") == FIRST]
+    known = {SECOND: 12, FOURTH: 13}
+    recorded = Recorded(known.get, lambda _: True, lambda _batch_id, _item: False)
+    found, problems = filled_in(left, recorded=recorded)
+    assert problems == []
+    assert {one.decision.item: one.decision.batch_id for one in found}[13] == FOURTH
+
+
 def test_a_row_about_another_row_of_the_job_is_no_row_of_the_group() -> None:
     """Somebody put the rows of an older sheet below those of the new one."""
     old = sheet({(12, FIRST): "ours"}, line=dict.fromkeys(ITEMS, "9"), name={12: "Old"})

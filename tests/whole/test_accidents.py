@@ -106,6 +106,17 @@ def test_a_renamed_job_whose_names_hold_the_campaign_is_stopped_and_a_copied_one
     assert place.world.made == 12
 
 
+def test_a_folder_of_renamed_jobs_whose_names_hold_the_campaign_is_stopped(place: Place) -> None:
+    for number in range(7):
+        place.job(*rows(1, name=f"{{campaign}} {number}"), name=f"wave-{number}.csv")
+        assert run(place, f"wave-{number}.csv").code == 0
+    for number in range(7):
+        (place.folder / f"wave-{number}.csv").rename(place.folder / f"final-{number}.csv")
+    for number in range(7):
+        refused(run(place, f"final-{number}.csv"), f"in campaign wave-{number} already")
+    assert place.world.made == 7
+
+
 def written_again(place: Place, name: str) -> None:
     """The ledger of wave.csv becomes a job again, with a row for each copy."""
     told = place.command("ledger", "wave.csv", "--format", "job")
@@ -518,6 +529,9 @@ def test_a_few_that_exist_elsewhere_are_reported(made: Place) -> None:
     assert any(
         said in note["text"] for note in made.command("run", "other.csv", "--yes").events("note")
     )
+    made.job(*rows(2), *rows(6, "More {n}"), name="more.csv")
+    quiet = made.command("run", "more.csv", "--yes", "--quiet")
+    assert said in quiet.err, "nobody reads the log of a quiet run"
 
 
 def test_all_that_exists_in_another_campaign_is_reported_if_this_one_was_named_on_purpose(

@@ -82,6 +82,8 @@ def test_an_ambiguous_night_is_decided_by_one_answer_for_each_group(
     ended = night.command("settle", "job.csv", "--decisions", "d.xlsx")
     assert ended.code == 0, ended.err
     assert f"Recorded: {sum(COPIES)} assigned, 0 absent." in ended.out
+    again = night.command("settle", "job.csv", "--decisions", "d.xlsx")
+    assert again.code == 0, "a sheet may be recorded more than once: " + again.err
     ledger = night.ledger()
     assert {row["new_batch_id"] for row in ledger} == ours, "each of ours once, and no other"
     assert len(ledger) == sum(COPIES)

@@ -21,9 +21,9 @@ from worker.model.server_address import DatabaseLocation, ServerAddress
 MOST_ENTRIES = 1000
 """How many entries of a folder are searched for subfolders."""
 
-MOST_PLANS = 5
-"""How many campaigns whose job file is gone are compared with the job under their own name (see
-`_by_their_own_name`)."""
+MOST_PLANNED = 200_000
+"""How many duplicates are planned, or five times the job if that is more, to compare the job with
+campaigns whose job file is gone, under their own names (see `_by_their_own_name`)."""
 
 
 def situation(
@@ -65,7 +65,7 @@ def situation(
     else:
         create, here = plan.items, []
     if "campaign" in plan.placeholders and not (named_on_purpose or new_each_day):
-        here += _by_their_own_name(reader, job, campaign, day)
+        here += _by_their_own_name(reader, job, campaign, day, plan.items)
     folders = _folders_of(job.path)
     nearby = overlap.shared_nearby(
         list(_files_nearby(folders, database)), plan.file, campaign, api_url, _beside(folders)
@@ -74,13 +74,15 @@ def situation(
     return FirstRun(create, named_on_purpose, others_here=others, nearby=tuple(nearby))
 
 
-def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> Iterator[Overlap]:
-    """What the job shares with campaigns whose job file is gone, planned with their names in place
-    of {campaign}. If the job was renamed, {campaign} now gives its duplicates other names. A copied
-    job is meant to have them."""
+def _by_their_own_name(
+    reader: Reader, job: Job, campaign: str, day: date, items: int
+) -> Iterator[Overlap]:
+    """What the job of so many `items` shares with campaigns whose job file is gone, planned with
+    their names in place of {campaign}. If the job was renamed, {campaign} now gives its duplicates
+    other names. A copied job is meant to have them."""
     jobs = overlap.jobs_of_campaigns(reader)
     gone = [name for name, path in jobs if name != campaign and is_gone(path)]
-    for name in gone[:MOST_PLANS]:
+    for name in gone[: max(5, MOST_PLANNED // max(1, items))]:
         with planned(job, name, day) as plan, reader.attached(plan.file):
             yield from (one for one in overlap.shared_with(reader, name) if one.has_name)
 

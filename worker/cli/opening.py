@@ -156,7 +156,7 @@ class Opening:
             self._tell(text, emit, even_if_quiet=before not in (None, today))
         if self.request.guard is not None:
             for note in self.request.guard.notes():
-                emit(note_event(note))
+                self._tell(note, emit, even_if_quiet=True)
         for one in views.unfinished_elsewhere(
             ledger,
             self.request.campaign,

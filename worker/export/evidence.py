@@ -242,7 +242,7 @@ def _why_no_joint_suggestion(copies: Sequence[Undecided], fitting: frozenset[str
     if any(one.hidden for one in copies):
         return f"more batches could be one of {these} than are named"
     if any(found.fits_others >= many for found in all_found if found.batch_id in fitting):
-        return f"what fits {these} also fits other duplicates"
+        return f"what fits {these} also fits its other copies, or other rows"
     if batches > many:
         return (
             f"{batches:,} batches fit {these} equally well, so at least {batches - many:,} of them"

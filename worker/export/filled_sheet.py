@@ -142,6 +142,7 @@ def _with_own_candidates(
             batch_id is None
             or not items
             or item in items
+            or recorded.owner(batch_id) == item  # the sheet is recorded a second time
             or (one.for_group and recorded.is_candidate(batch_id, item))
         ):
             left.append(one)
