@@ -694,8 +694,8 @@ GROUP BY s.source_id, s.template, s.upload_new_dataset;
 
 -- name: of_leaving
 -- Part of the two statements below: what the campaign has sent, was in the job so far, and is not in
--- the plan.
-SELECT i.source_id, i.template, i.name, i.upload_new_dataset FROM items AS i
+-- the plan. (Years of rows that are no longer in the job are not read.)
+SELECT i.source_id, i.template, i.name, i.upload_new_dataset FROM items AS i INDEXED BY items_in_job
 WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign) AND i.line IS NOT NULL
   AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
   AND NOT EXISTS (SELECT 1 FROM plan.staged AS s WHERE s.source_id = i.source_id
