@@ -96,8 +96,8 @@ NO_CANDIDATES = Suggestion(
 )
 HAS_RIVAL = Suggestion(
     None,
-    "No suggestion: a row with a similar name, or one whose source has changed, may have created"
-    " what fits",
+    "No suggestion: another row, such as one with a similar name or a changed source, may have"
+    " created what fits",
 )
 
 
