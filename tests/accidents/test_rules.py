@@ -211,6 +211,10 @@ def test_of_a_later_run_is_said_which_campaign_it_is_and_how_much_was_written_ag
     assert accidents(LATER._replace(others_since=(WAVE,))) == (Renamed(WAVE),)
     assert accidents(LATER._replace(written_again=5)) == (WrittenAgain(5, 10),)
     assert accidents(LATER._replace(to_create=2, written_again=1)) == (WrittenAgain(1, 2),)
+    both = Respelled(8, "007", "7")
+    assert accidents(LATER._replace(written_again=8, respelled=both)) == (
+        WrittenAgain(10, 10, both),
+    ), "no more than is created"
 
 
 def test_once_a_campaign_has_sent_something_only_what_appeared_since_counts() -> None:

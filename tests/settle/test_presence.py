@@ -180,24 +180,25 @@ def test_regression_a_batch_may_be_of_another_source_that_was_edited_for_a_while
     assert found.has_rival == ({} if decided else {1: ("b1",)})
 
 
+@pytest.mark.parametrize("changed", [False, True], ids=["alike", "edited since"])
 @pytest.mark.parametrize(
     ("offset", "has_rival"),
     [(None, True), (Interval(899.0, 901.0), False)],
     ids=["unknown", "known"],
 )
 def test_regression_a_time_tells_alike_attempts_apart_only_if_the_offset_is_known(
-    offset: Interval | None, has_rival: bool
+    offset: Interval | None, has_rival: bool, changed: bool
 ) -> None:
-    """Two sources look alike, and `created_at` is 15 minutes ahead: the copy of the first one seems
-    to be from the window of the second one."""
-    other = SOURCE._replace(name="Another")
+    """Two sources look alike, or did so before one was edited, and `created_at` is 15 minutes
+    ahead: the copy of the first one seems to be from the window of the second one."""
+    other = SOURCE._replace(name="Another", details="edited" if changed else SOURCE.details)
     ones = [
-        attempt(1, offset=offset, source_id="s1", source=other),
+        attempt(1, offset=offset, source_id="s1", source=other, source_changed=changed),
         attempt(2, offset=offset, source_id="s2", sent_at=1900.0, given_up_at=1960.0),
     ]
     found = presence(ones, [unowned("b1", created=1905.0)], ALL)
     assert found.has_rival == ({2: ("b1",)} if has_rival else {})
-    assert found.matched == ({} if has_rival else {1: "b1"})
+    assert found.matched == ({} if has_rival or changed else {1: "b1"})
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def situation(
             since: list[Overlap] = []
             if not (named_on_purpose or new_each_day):
                 since = overlap.shared_since(reader, campaign, retry_failed=retry_failed)
-            again = min(create, overlap.written_again(reader, campaign))
+            again = overlap.written_again(reader, campaign)
             respelled = overlap.respelled(reader, campaign)
         return LaterRun(create, named_on_purpose, tuple(since), again, respelled)
     if overlap.has_duplicates(reader):  # otherwise a server need not get a copy of the plan

@@ -71,6 +71,12 @@ class LaterRun(NamedTuple):
     respelled: Respelled = NOT_RESPELLED
     names: Names = NO_NAMES
 
+    @property
+    def again(self) -> int:
+        """How many of `to_create` the campaign has sent as rows that are not in the job. One may be
+        both: written again long after it left the job, and another spelling of what leaves now."""
+        return min(self.to_create, self.written_again + self.respelled.items)
+
 
 Situation = FirstRun | LaterRun
 
@@ -154,12 +160,11 @@ def _of_first_run(situation: FirstRun) -> Iterator[Accident]:
 
 
 def _of_later_run(situation: LaterRun) -> Iterator[Accident]:
-    to_create, names, respelled = situation.to_create, situation.names, situation.respelled
-    again = situation.written_again + respelled.items
+    to_create, again, names = situation.to_create, situation.again, situation.names
     if not situation.named_on_purpose and (other := _most_alike(situation.others_since, to_create)):
         yield Renamed(other)
     if _are_many(again, to_create):
-        yield WrittenAgain(again, to_create, respelled)
+        yield WrittenAgain(again, to_create, situation.respelled)
     if _are_many(names.appeared, names.items):
         yield OldCopy(names.appeared, names.items, names.appeared_example)
 
@@ -172,8 +177,7 @@ def created_again(situation: Situation, found: tuple[Accident, ...]) -> CreatedA
     if isinstance(situation, FirstRun):
         own, others, respelled = 0, situation.others_here, NOT_RESPELLED
     else:
-        respelled, others = situation.respelled, situation.others_since
-        own = situation.written_again + respelled.items
+        own, others, respelled = situation.again, situation.others_since, situation.respelled
     some = (one for one in others if one.same_sent)
     return CreatedAgain(own, tuple(sorted(some, key=lambda one: -one.same_sent)), respelled)
 

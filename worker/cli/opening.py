@@ -166,8 +166,8 @@ class Opening:
             self._tell(_unfinished_text(one), emit, even_if_quiet=one.is_last)
 
     def _tell(self, text: str, emit: Emit, *, even_if_quiet: bool) -> None:
-        """Emit a note. With `even_if_quiet`, a quiet run prints it too: the night that left this
-        may have died before it could tell anybody."""
+        """Emit a note. With `even_if_quiet`, a quiet run prints it too: nobody else may have told
+        it, because the night that left this died, or because it is what this run creates again."""
         emit(note_event(text))
         if even_if_quiet and self.request.settings.quiet:
             complain(text)
