@@ -12,6 +12,7 @@ from worker.accidents.rules import (
     CreatedAgain,
     FirstRun,
     LaterRun,
+    Merged,
     NamesTaken,
     OldCopy,
     OtherLedger,
@@ -54,28 +55,49 @@ NONE: tuple[type[Accident], ...] = ()
 TABLE: dict[str, tuple[Situation, tuple[type[Accident], ...]]] = {
     "a first run": (NEW, NONE),
     # a renamed job
-    "a renamed job": (NEW._replace(others_here=(WAVE,)), (Renamed,)),
-    "half of it is in another campaign": (NEW._replace(others_here=(few(WAVE, 5),)), (Renamed,)),
-    "fewer than half is": (NEW._replace(others_here=(few(WAVE, 4),)), NONE),
+    "a renamed job": (NEW._replace(others=(WAVE,)), (Renamed,)),
+    "half of it is in another campaign": (NEW._replace(others=(few(WAVE, 5),)), (Renamed,)),
+    "fewer than half is": (NEW._replace(others=(few(WAVE, 4),)), NONE),
     "renamed after a first one to look at": (
-        NEW._replace(others_here=(few(WAVE, 10, 1),)),
+        NEW._replace(others=(few(WAVE, 10, 1),)),
         (Renamed,),
     ),
-    "the other campaign has sent none of it": (NEW._replace(others_here=(few(WAVE, 10, 0),)), NONE),
+    "the other campaign has sent none of it": (NEW._replace(others=(few(WAVE, 10, 0),)), NONE),
     "a campaign that was named on purpose": (
-        NEW._replace(others_here=(WAVE,), named_on_purpose=True),
+        NEW._replace(others=(WAVE,), named_on_purpose=True),
         NONE,
     ),
     "tonight's are in a copy's campaign": (
-        LATER._replace(others_since=(WAVE,)),
+        LATER._replace(others=(WAVE,)),
         (Renamed,),
     ),
-    "… or fewer than half of them": (LATER._replace(others_since=(few(WAVE, 4),)), NONE),
+    "… or fewer than half of them": (LATER._replace(others=(few(WAVE, 4),)), NONE),
     "… of another campaign, and this one was named": (
-        LATER._replace(others_since=(WAVE,), named_on_purpose=True),
+        LATER._replace(others=(WAVE,), named_on_purpose=True),
         NONE,
     ),
-    "nothing left to create": (NEW._replace(others_here=(WAVE,), to_create=0), NONE),
+    "nothing left to create": (NEW._replace(others=(WAVE,), to_create=0), NONE),
+    # rows of other jobs were written into it
+    "a campaign that could not continue with it": (
+        NEW._replace(others=(few(WAVE, 5)._replace(lacking=1),), elsewhere=6),
+        (Merged,),
+    ),
+    "… of a later run": (
+        LATER._replace(others=(WAVE._replace(lacking=1),), elsewhere=10),
+        (Merged,),
+    ),
+    "each has fewer than half of it": (
+        NEW._replace(others=(few(WAVE, 3), few(WAVE, 2)), elsewhere=5),
+        (Merged,),
+    ),
+    "… and together too": (
+        NEW._replace(others=(few(WAVE, 3), few(WAVE, 3)), elsewhere=4),
+        NONE,
+    ),
+    "… and it was named on purpose": (
+        LATER._replace(others=(few(WAVE, 3),), elsewhere=5, named_on_purpose=True),
+        NONE,
+    ),
     # a job that was written again
     "half of what is left was sent as other rows": (
         LATER._replace(written_again=5),
@@ -171,7 +193,7 @@ def test_a_situation_is_an_accident_or_is_none(case: str) -> None:
 def test_the_campaign_that_has_most_of_it_is_named(other: Overlap, name: str) -> None:
     other = other._replace(campaign=name)
     for others in ((other, WAVE), (WAVE, other)):
-        assert accidents(NEW._replace(others_here=others)) == (Renamed(WAVE),)
+        assert accidents(NEW._replace(others=others)) == (Renamed(WAVE),)
 
 
 def test_a_ledger_beside_the_job_is_named_before_one_elsewhere() -> None:
@@ -186,6 +208,14 @@ def test_of_the_ledgers_beside_the_job_the_one_with_most_is_named(name: str) -> 
         assert accidents(NEW._replace(nearby=nearby)) == (OtherLedger(more),)
     longer = less._replace(same=4, sent=11)
     assert accidents(NEW._replace(nearby=(more, longer))) == (OtherLedger(longer),)
+
+
+def test_of_rows_of_other_jobs_the_campaign_that_has_sent_most_comes_first() -> None:
+    few_sent, most_sent = few(WAVE, 3), few(WAVE, 4)
+    others = (few(WAVE, 9, 0), few_sent, most_sent)
+    assert accidents(LATER._replace(others=others, elsewhere=7)) == (
+        Merged(7, 10, (most_sent, few_sent)),
+    )
 
 
 GONE = few(WAVE, 4)._replace(job_gone=True)
@@ -203,12 +233,12 @@ GONE = few(WAVE, 4)._replace(job_gone=True)
 def test_a_campaign_whose_job_is_gone_may_have_been_renamed_and_extended(
     other: Overlap, is_one: bool
 ) -> None:
-    found = accidents(NEW._replace(others_here=(other,)))
+    found = accidents(NEW._replace(others=(other,)))
     assert found == ((Renamed(other),) if is_one else ())
 
 
 def test_of_a_later_run_is_said_which_campaign_it_is_and_how_much_was_written_again() -> None:
-    assert accidents(LATER._replace(others_since=(WAVE,))) == (Renamed(WAVE),)
+    assert accidents(LATER._replace(others=(WAVE,))) == (Renamed(WAVE),)
     assert accidents(LATER._replace(written_again=5)) == (WrittenAgain(5, 10),)
     assert accidents(LATER._replace(to_create=2, written_again=1)) == (WrittenAgain(1, 2),)
     both = Respelled(8, "007", "7")
@@ -235,11 +265,11 @@ def test_names_that_exist_are_counted_with_an_example_and_a_likely_ledger() -> N
 @pytest.mark.parametrize(
     ("situation", "again"),
     [
-        (NEW._replace(others_here=(few(WAVE, 2), few(WAVE, 4))), (few(WAVE, 4), few(WAVE, 2))),
-        (NEW._replace(others_here=(few(WAVE, 4, 0),)), ()),
-        (LATER._replace(others_since=(few(WAVE, 4),)), (few(WAVE, 4),)),
-        (NEW._replace(others_here=(WAVE, few(WAVE, 2))), ()),
-        (NEW._replace(others_here=(WAVE,), named_on_purpose=True), (WAVE,)),
+        (NEW._replace(others=(few(WAVE, 2), few(WAVE, 4))), (few(WAVE, 4), few(WAVE, 2))),
+        (NEW._replace(others=(few(WAVE, 4, 0),)), ()),
+        (LATER._replace(others=(few(WAVE, 4),)), (few(WAVE, 4),)),
+        (NEW._replace(others=(WAVE, few(WAVE, 2))), ()),
+        (NEW._replace(others=(WAVE,), named_on_purpose=True), (WAVE,)),
     ],
     ids=["most first", "nothing sent", "it has sent", "it is an accident", "it was named"],
 )

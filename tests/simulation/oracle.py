@@ -127,6 +127,7 @@ def judge(
             for row in rows
             if row.wanted and _is_left(row)
         ]
+    world.held |= {batch_id: row.item for batch_id, row in owner.items()}
     return Verdict(
         problems, dict(Counter(row.status for row in rows if row.wanted)), _reasons(rows)
     )
@@ -194,7 +195,8 @@ def _rows(connection: sqlite3.Connection) -> list[Row]:
 
 
 def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch], world: World) -> list[str]:
-    """What was created for an item belongs to it unless another row has it. One batch is enough."""
+    """What was created for an item belongs to it unless another row has it, or had it in a database
+    that was lost. One batch is enough."""
     own: dict[ItemKey, list[str]] = defaultdict(list)
     by_kind: Counter[Kind] = Counter()
     # A row that was restored from a file does not tell what was sent; its own batches are counted
@@ -207,8 +209,9 @@ def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch], world: W
             holder is None or holder.item not in nameless
         )
         by_kind[world.in_effect(batch.request.kind)] += known
-        if holder is None or holder.item == batch.request.item:
-            own[batch.request.item].append(batch.id)
+        item = holder.item if holder else world.held.get(batch.id, batch.request.item)
+        if holder is None or item == batch.request.item:
+            own[item].append(batch.id)
     items = Counter(world.in_effect(row.kind) for row in rows if row.kind is not None)
     problems = [
         f"double: {item} has {batches}" for item, batches in own.items() if len(batches) > 1

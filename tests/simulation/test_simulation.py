@@ -131,6 +131,12 @@ def test_two_lost_campaigns_that_want_the_same_copies_may_swap_them() -> None:
     assert not alone(202011747178, Theme.LOST).problems
 
 
+def test_a_row_may_have_had_another_rows_copy_before_the_database_was_lost() -> None:
+    """Here a campaign's row had the copy of an alike row of another campaign, which was then sent
+    again. The campaign's own ledger file was older, so after the loss no row had that copy."""
+    assert not alone(146513098833, Theme.LOST).problems
+
+
 def test_a_source_may_have_been_edited_and_its_copys_name_trimmed() -> None:
     """Here the copy looked like one of another lost request, whose source is itself a copy."""
     assert not alone(333642489384, Theme.WILD).problems

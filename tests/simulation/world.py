@@ -165,6 +165,8 @@ class World:
         """Batches that somebody else had set up before a run that set them up again."""
         self.shown_ids: set[str] = set()
         """Batches that an answer has named or a listing has shown."""
+        self.held: dict[str, ItemKey] = {}
+        """The row that each batch had when a ledger that had it was last judged."""
         self._now = start
         self._clock: Callable[[], float] | None = None
         self._coming: list[tuple[float, int, Asked | None, Callable[[], object]]] = []

@@ -241,6 +241,74 @@ def test_a_job_that_takes_the_name_of_another_one_is_stopped(place: Place) -> No
     assert place.world.made == 7
 
 
+def waves(place: Place, *numbers: int) -> None:
+    """A job for each wave, six duplicates each; all are created, the first one last."""
+    for number in numbers:
+        place.job(*rows(name=f"Wave {number}-{{n}}"), name=f"wave-{number}.csv")
+    for number in reversed(numbers):
+        assert run(place, f"wave-{number}.csv").code == 0
+
+
+def appended(place: Place, *names: str) -> str:
+    """The rows of these jobs, with one header."""
+    texts = [(place.folder / name).read_text(encoding="utf-8").splitlines() for name in names]
+    return "\n".join([texts[0][0], *(line for text in texts for line in text[1:])])
+
+
+@pytest.mark.parametrize("act", ["copied", "renamed"])
+def test_a_job_that_gets_the_content_of_another_one_is_stopped(place: Place, act: str) -> None:
+    """Renumbered files: both campaigns are finished, and the other one sent its rows before."""
+    waves(place, 1, 2)
+    wave, other = place.folder / "wave-1.csv", place.folder / "wave-2.csv"
+    other.replace(wave) if act == "renamed" else shutil.copy(other, wave)
+    ended = run(place, "wave-1.csv")
+    refused(ended, "6 duplicates of this job are in campaign wave-2 already")
+    (line,) = [one.strip() for one in ended.err.splitlines() if one.startswith("    ")]
+    pasted = shlex.split(line)
+    again = command([*pasted[pasted.index("run") :], "--yes"], Path("/"), place.environ)
+    assert (again.code, place.world.made) == (0, 12), again.err
+
+
+@pytest.mark.parametrize(
+    ("jobs", "name"),
+    [((1, 2), "wave-1.csv"), ((1, 2, 3), "wave-1.csv"), ((1, 2, 3), "all.csv")],
+    ids=["one to another", "two to another", "all in a new one"],
+)
+def test_a_job_to_which_the_rows_of_others_are_added_is_stopped(
+    place: Place, jobs: tuple[int, ...], name: str
+) -> None:
+    waves(place, *jobs)
+    text = appended(place, *(f"wave-{number}.csv" for number in jobs))
+    (place.folder / name).write_text(text, encoding="utf-8")
+    for number in jobs[1:]:
+        (place.folder / f"wave-{number}.csv").unlink()
+    told = "Were the rows of other jobs written into this one?"
+    for _ in range(2):
+        ended = run(place, name)
+        refused(ended, told, "6 in campaign wave-2")
+    assert told in place.command("check", name).out
+    shown = [one.strip() for one in ended.err.splitlines() if one.startswith("    ")]
+    for line in shown:
+        arguments = shlex.split(line)
+        listed = command(arguments[arguments.index("ledger") :], Path("/"), place.environ)
+        assert listed.out.count("created") >= 6, listed.err
+    assert place.world.made == 6 * len(jobs)
+    assert run(place, name, "--allow-existing").code == 0
+    again = 6 * len(jobs) if name == "all.csv" else 6 * (len(jobs) - 1)
+    assert place.world.made == 6 * len(jobs) + again
+    assert run(place, name).code == 0, "it is agreed to once"
+
+
+def test_a_few_rows_of_another_job_are_reported_when_they_are_added(place: Place) -> None:
+    waves(place, 1, 2)
+    place.job(*rows(name="Wave 1-{n}"), *rows(2, "Wave 2-{n}"), *rows(6, "More {n}"),
+              name="wave-1.csv")  # fmt: skip
+    said = "2 duplicates of this job exist in campaign wave-2 already and will be created"
+    assert said in place.command("check", "wave-1.csv").out
+    assert run(place, "wave-1.csv").code == 0
+    assert place.world.made == 12 + 8
+
+
 def test_a_symbolic_link_leads_to_the_ledger_beside_the_job(place: Place) -> None:
     (place.folder / "waves").mkdir()
     place.job(*rows(), name="waves/wave.csv")

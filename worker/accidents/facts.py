@@ -14,7 +14,7 @@ from worker.folders import is_gone, users_config_folder, without_dots
 from worker.job.plan import Plan, planned
 from worker.ledger import overlap
 from worker.ledger.handle import Reader
-from worker.ledger.overlap import Overlap
+from worker.ledger.overlap import Overlap, Shared
 from worker.model.job import Job
 from worker.model.server_address import DatabaseLocation, ServerAddress
 
@@ -43,35 +43,35 @@ def situation(
     `api_url`.
 
     `reader` reads the run's database at `database`, or an empty ledger if there is none yet.
-    If the campaign has already sent a request, only campaigns that ran since then are compared with
-    what it would create. With `new_each_day`, its campaign is not compared with other campaigns of
+    If the campaign has already sent a request, others are compared only with what it would create
+    (`shared_later`). With `new_each_day`, its campaign is not compared with other campaigns of
     its database. Raises one of DATABASE_ERRORS."""
     if overlap.sent_before(reader, campaign):
         with reader.attached(plan.file):
             create = overlap.to_create(reader, campaign, retry_failed=retry_failed)
             if not create:
                 return LaterRun(create, named_on_purpose)
-            since: list[Overlap] = []
+            shared = Shared()
             if not (named_on_purpose or new_each_day):
-                since = overlap.shared_since(reader, campaign, retry_failed=retry_failed)
+                shared = overlap.shared_later(reader, campaign, retry_failed=retry_failed)
             again = overlap.written_again(reader, campaign)
             respelled = overlap.respelled(reader, campaign)
-        return LaterRun(create, named_on_purpose, tuple(since), again, respelled)
+        return LaterRun(create, named_on_purpose, *shared, again, respelled)
     if overlap.has_duplicates(reader):  # otherwise a server need not get a copy of the plan
         with reader.attached(plan.file):
             create = overlap.not_created(reader, campaign)
             # There may be many nightly campaigns, all with the same duplicates.
-            here = [] if new_each_day else overlap.shared_with(reader, campaign)
+            here = Shared() if new_each_day else overlap.shared_with(reader, campaign)
     else:
-        create, here = plan.items, []
+        create, here = plan.items, Shared()
+    others = [one for one in here.campaigns if one.campaign != campaign]
     if "campaign" in plan.placeholders and not (named_on_purpose or new_each_day):
-        here += _by_their_own_name(reader, job, campaign, day, plan.items)
+        others += _by_their_own_name(reader, job, campaign, day, plan.items)
     folders = _folders_of(job.path)
     nearby = overlap.shared_nearby(
         list(_files_nearby(folders, database)), plan.file, campaign, api_url, _beside(folders)
     )
-    others = tuple(one for one in here if one.campaign != campaign)
-    return FirstRun(create, named_on_purpose, others_here=others, nearby=tuple(nearby))
+    return FirstRun(create, named_on_purpose, tuple(others), here.sent, tuple(nearby))
 
 
 def _by_their_own_name(
@@ -84,7 +84,8 @@ def _by_their_own_name(
     gone = [name for name, path in jobs if name != campaign and is_gone(path)]
     for name in gone[: max(5, MOST_PLANNED // max(1, items))]:
         with planned(job, name, day) as plan, reader.attached(plan.file):
-            yield from (one for one in overlap.shared_with(reader, name) if one.has_name)
+            shared = overlap.shared_with(reader, name).campaigns
+            yield from (one._replace(lacking=0) for one in shared if one.has_name)
 
 
 def _folders_of(job: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from worker.accidents.rules import (
     Accident,
     CreatedAgain,
+    Merged,
     NamesTaken,
     OldCopy,
     OtherLedger,
@@ -20,7 +21,7 @@ from worker.accidents.rules import (
 from worker.export.commands import CampaignFiles, Invocation, commands
 from worker.ledger.overlap import Overlap, Respelled
 from worker.model.server_address import DatabaseLocation
-from worker.text import counted, verb, visible
+from worker.text import counted, joined, verb, visible
 
 MOST_NAMED = 3
 """How many campaigns that contain some of the job's duplicates are named."""
@@ -109,6 +110,18 @@ def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> M
     match accident:
         case Renamed(other):
             return _renamed(other, intended)
+        case Merged(items, to_create, others):
+            shown = others[:MOST_NAMED]
+            parts = joined([f"{one.same_sent:,} in campaign {one.campaign}" for one in shown])
+            more = f", and some in {len(others) - len(shown):,} more" if others[MOST_NAMED:] else ""
+            return Message(
+                f"{intended.job}: {items:,} of {counted(to_create, 'duplicate')} to be created"
+                f" {_exist(items)} already: {parts}{more}. Were the rows of other jobs written into"
+                " this one?",
+                tuple(_shown_of(one, intended) for one in shown),
+                "Remove these rows from the job; the other campaigns continue with their own jobs."
+                " To see what was sent:",
+            )
         case WrittenAgain(items, to_create, respelled):
             return Message(
                 f"{intended.job}: {items:,} of {counted(to_create, 'duplicate')} to be created"
@@ -216,6 +229,12 @@ def _shown(intended: IntendedRun) -> str:
     """The command that prints the campaign's rows, also those that are no longer in the job."""
     own = CampaignFiles(intended.campaign, intended.newest_file, intended.job, intended.date)
     return commands(own, intended.invocation).ledger("--all")
+
+
+def _shown_of(other: Overlap, intended: IntendedRun) -> str:
+    """The command that prints the rows of another campaign in the run's database."""
+    theirs = CampaignFiles(other.campaign, other.ledger, other.job, None)
+    return commands(theirs, intended.invocation).ledger("--all")
 
 
 def _continue(other: Overlap, intended: IntendedRun) -> str:

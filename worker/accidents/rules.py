@@ -2,11 +2,11 @@
 findings out.
 
 The rules are the contract's "Nothing twice by accident". Once a request of the campaign has left,
-its rows in this database decide what is sent, and the run is stopped in three cases only. Another
-campaign has sent what is left since then: the job was copied or renamed meanwhile. The campaign has
-sent it as other rows, which are leaving the job: the job was written again. Or names that would be
-sent have appeared in the workspace since: an old copy of the database was put back with its ledger
-file."""
+its rows in this database decide what is sent, and the run is stopped in three cases only. Other
+campaigns have sent what is new in the job, or have sent what is left since then: the job was
+copied or renamed, or rows of other jobs were written into it. The campaign has sent it as other
+rows, which are leaving the job: the job was written again. Or names that would be sent have
+appeared in the workspace since: an old copy of the database was put back with its ledger file."""
 
 from __future__ import annotations
 
@@ -36,14 +36,16 @@ class FirstRun(NamedTuple):
     to_create   how many duplicates of the job are not `created` in this database
     named_on_purpose
                 the campaign's name does not come from the job file's name
-    others_here other campaigns of this database that share duplicates with the run
+    others      other campaigns of this database that share duplicates with the run
+    elsewhere   how many of `to_create` any of them has sent; each counts once
     nearby      campaigns of other databases that share duplicates with the run, or have its name
     names       which names exist, once a listing has shown that
     """
 
     to_create: int
     named_on_purpose: bool
-    others_here: tuple[Overlap, ...] = ()
+    others: tuple[Overlap, ...] = ()
+    elsewhere: int = 0
     nearby: tuple[Overlap, ...] = ()
     names: Names = NO_NAMES
 
@@ -54,9 +56,9 @@ class LaterRun(NamedTuple):
     to_create   how many duplicates of the job may still be sent
     named_on_purpose
                 as in `FirstRun`
-    others_since
-                other campaigns of this database that ran since then and share with the run what may
-                still be sent
+    others      other campaigns of this database that share with the run what may still be sent
+                (`same_sent`: what is new in the job, and what they sent since then)
+    elsewhere   as in `FirstRun`
     written_again
                 how many of `to_create` were never sent, although the campaign has sent as many with
                 the same sources and names that are not in the job
@@ -66,7 +68,8 @@ class LaterRun(NamedTuple):
 
     to_create: int
     named_on_purpose: bool
-    others_since: tuple[Overlap, ...] = ()
+    others: tuple[Overlap, ...] = ()
+    elsewhere: int = 0
     written_again: int = 0
     respelled: Respelled = NOT_RESPELLED
     names: Names = NO_NAMES
@@ -85,6 +88,16 @@ class Renamed(NamedTuple):
     """The job looks like the job of another campaign in this database, under another file name."""
 
     other: Overlap
+
+
+class Merged(NamedTuple):
+    """Other campaigns have sent `items` of the duplicates `to_create`, and none of these campaigns
+    could continue with the job, because it would create again what the rest of them have sent: rows
+    of other jobs were written into it. The campaign that has sent most comes first in `others`."""
+
+    items: int
+    to_create: int
+    others: tuple[Overlap, ...]
 
 
 class WrittenAgain(NamedTuple):
@@ -124,7 +137,7 @@ class OldCopy(NamedTuple):
     example: str | None
 
 
-Accident = Renamed | WrittenAgain | OtherLedger | NamesTaken | OldCopy
+Accident = Renamed | Merged | WrittenAgain | OtherLedger | NamesTaken | OldCopy
 
 
 class CreatedAgain(NamedTuple):
@@ -150,8 +163,7 @@ def accidents(situation: Situation) -> tuple[Accident, ...]:
 
 def _of_first_run(situation: FirstRun) -> Iterator[Accident]:
     to_create, names = situation.to_create, situation.names
-    if not situation.named_on_purpose and (other := _most_alike(situation.others_here, to_create)):
-        yield Renamed(other)
+    yield from _of_other_campaigns(situation)
     if other := _other_ledger(situation):
         yield OtherLedger(other)
     if names.taken and _is_half(names.taken, names.items):
@@ -161,12 +173,23 @@ def _of_first_run(situation: FirstRun) -> Iterator[Accident]:
 
 def _of_later_run(situation: LaterRun) -> Iterator[Accident]:
     to_create, again, names = situation.to_create, situation.again, situation.names
-    if not situation.named_on_purpose and (other := _most_alike(situation.others_since, to_create)):
-        yield Renamed(other)
+    yield from _of_other_campaigns(situation)
     if _are_many(again, to_create):
         yield WrittenAgain(again, to_create, situation.respelled)
     if _are_many(names.appeared, names.items):
         yield OldCopy(names.appeared, names.items, names.appeared_example)
+
+
+def _of_other_campaigns(situation: Situation) -> Iterator[Accident]:
+    """The job was renamed or copied, or rows of other jobs were written into it."""
+    if situation.named_on_purpose:
+        return
+    elsewhere, to_create = situation.elsewhere, situation.to_create
+    other = _most_alike(situation.others, to_create)
+    if other and not other.lacking:
+        yield Renamed(other)
+    elif other or (elsewhere and _is_half(elsewhere, to_create)):
+        yield Merged(elsewhere, to_create, _with_some_sent(situation.others))
 
 
 def created_again(situation: Situation, found: tuple[Accident, ...]) -> CreatedAgain:
@@ -174,17 +197,20 @@ def created_again(situation: Situation, found: tuple[Accident, ...]) -> CreatedA
     nothing."""
     if found:
         return CreatedAgain(0, ())
+    others = _with_some_sent(situation.others)
     if isinstance(situation, FirstRun):
-        own, others, respelled = 0, situation.others_here, NOT_RESPELLED
-    else:
-        own, others, respelled = situation.again, situation.others_since, situation.respelled
-    some = (one for one in others if one.same_sent)
-    return CreatedAgain(own, tuple(sorted(some, key=lambda one: -one.same_sent)), respelled)
+        return CreatedAgain(0, others)
+    return CreatedAgain(situation.again, others, situation.respelled)
 
 
 def with_names(situation: Situation, names: Names) -> Situation:
     """The situation after a listing has shown which names exist."""
     return situation._replace(names=names)
+
+
+def _with_some_sent(others: tuple[Overlap, ...]) -> tuple[Overlap, ...]:
+    """The campaigns that have sent some of what the run would create, those with most first."""
+    return tuple(sorted((one for one in others if one.same_sent), key=lambda one: -one.same_sent))
 
 
 def _most_alike(others: tuple[Overlap, ...], to_create: int) -> Overlap | None:

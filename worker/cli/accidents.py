@@ -20,8 +20,11 @@ from worker.accidents.message import (
 )
 from worker.accidents.rules import (
     Accident,
+    LaterRun,
+    Merged,
     NamesTaken,
     OtherLedger,
+    Renamed,
     Situation,
     WrittenAgain,
     accidents,
@@ -144,9 +147,11 @@ class Guard:
         self.situation = situation_of(reader, self._settings, self._job, self._plan, self._api_url)
         found = () if self.situation is None else accidents(self.situation)
         self._found = found
-        # A person is asked after the job has been planned. Then the rows that were sent are no
-        # longer in the job, so after a "no" the next run could not tell what it was written from.
-        if self.asks and not any(isinstance(one, WrittenAgain) for one in found):
+        # A person is asked after the job has been planned. Then the job's new rows are no longer
+        # new, and what left it is gone: after a "no" the next run could not tell what they were.
+        of_rows = (Renamed, Merged, WrittenAgain)
+        is_later = isinstance(self.situation, LaterRun)
+        if self.asks and not (is_later and any(isinstance(one, of_rows) for one in found)):
             return
         if found:
             raise self.refusal(found)

@@ -61,6 +61,8 @@ class Overlap(NamedTuple):
     sent      how many of all its duplicates exist or may exist
     job, ledger: the files of its latest run
     job_gone  whether that job file no longer exists
+    lacking   how many of the plan's duplicates it has not sent, although other campaigns of its
+              database have: if it continued with the job, it would create those a second time
     database  its database file (None: the run's own database)
     beside_job whether that file is in one of the folders that count as the job's
     has_name  whether it has the same name as the run's campaign
@@ -76,6 +78,15 @@ class Overlap(NamedTuple):
     beside_job: bool = False
     has_name: bool = False
     job_gone: bool = False
+    lacking: int = 0
+
+
+class Shared(NamedTuple):
+    """What campaigns of one database share with a plan, and how many of the plan's duplicates exist
+    or may exist in any of them (`sent`; each counts once)."""
+
+    campaigns: tuple[Overlap, ...] = ()
+    sent: int = 0
 
 
 class Respelled(NamedTuple):
@@ -146,29 +157,40 @@ def not_created(reader: Reader, campaign: str) -> int:
     return int(reader.execute("plan_not_created", campaign=campaign).fetchone()[0])
 
 
-def shared_with(reader: Reader, campaign: str) -> list[Overlap]:
+def shared_with(reader: Reader, campaign: str) -> Shared:
     """Every campaign that shares duplicates with the plan (table `plan.staged`) or is called
     `campaign`."""
-    found = reader.execute("shared_with_plan", campaign=campaign)
-    return [
-        _overlap(name, same, same_sent, sent, job, ledger)._replace(has_name=name == campaign)
-        for name, same, same_sent, sent, job, ledger in found
-    ]
+    found = reader.execute("shared_with_plan", campaign=campaign).fetchall()
+    campaigns = (
+        _overlap(name, same, same_sent, sent, job, ledger)._replace(
+            has_name=name == campaign, lacking=max(0, in_all - same_sent)
+        )
+        for name, same, same_sent, sent, job, ledger, in_all in found
+    )
+    return Shared(tuple(campaigns), found[0][-1] if found else 0)
 
 
-def shared_since(reader: Reader, campaign: str, *, retry_failed: bool) -> list[Overlap]:
-    """Other campaigns that share with the plan what `to_create` counts, of those that ran after the
-    last run of `campaign` that sent something; `same_sent` is what they have sent since. `sent` is
-    counted only until it is clear whether
-    half of it is in the plan: this is asked every night, and a campaign may have years of
-    duplicates."""
+def shared_later(reader: Reader, campaign: str, *, retry_failed: bool) -> Shared:
+    """Other campaigns that share with the plan what `to_create` counts, if `campaign` has sent
+    something. What they have sent counts if it is new in the campaign's job, or if they sent it
+    after the campaign last sent something.
+
+    This is asked every night, and there may be years of campaigns and duplicates. So only campaigns
+    that ran since then are compared, and the latest one of each job (of a bounded number of jobs);
+    `Overlap.sent` is counted only until it is clear whether half of it is in the plan."""
     found = reader.execute(
-        "shared_with_plan_since", campaign=campaign, retry_failed=int(retry_failed)
+        "shared_with_plan_later", campaign=campaign, retry_failed=int(retry_failed)
     ).fetchall()
-    return [
-        _overlap(name, same, same_sent, _count_sent(reader, number, 2 * same_sent + 1), job, ledger)
-        for number, name, same, same_sent, job, ledger in found
-    ]
+    if not any(same_sent for _, _, _, same_sent, *_ in found):
+        return Shared()
+    lacking = {one.campaign: one.lacking for one in shared_with(reader, campaign).campaigns}
+    campaigns = (
+        _overlap(
+            name, same, same_sent, _count_sent(reader, number, 2 * same_sent + 1), job, ledger
+        )._replace(lacking=lacking[name])
+        for number, name, same, same_sent, job, ledger, _ in found
+    )
+    return Shared(tuple(campaigns), found[0][-1])
 
 
 def _count_sent(reader: Reader, campaign: int, limit: int) -> int:
@@ -216,7 +238,7 @@ def shared_nearby(
                 if file not in compared and not _has_campaign(reader, campaign):
                     continue
                 with reader.attached(plan):
-                    overlaps = shared_with(reader, campaign)
+                    overlaps = shared_with(reader, campaign).campaigns
             except UNREADABLE:  # damaged, or locked for long: it cannot be read
                 continue
         is_beside = file.parent in beside

@@ -578,12 +578,13 @@ SELECT count(*) FROM plan.staged AS s WHERE NOT EXISTS (
 -- name: shared_with_plan
 -- What each campaign shares with a plan, and what the campaign with this name has, with the files
 -- of their latest runs. Duplicates are the same here if source, name and flag are: a job that was
--- written again has a row for each copy, or has the names that were sent.
+-- written again has a row for each copy, or has the names that were sent. `sent_in_all` is
+-- how many of the plan's duplicates any campaign has sent.
 WITH wanted AS MATERIALIZED (
     SELECT source_id, template, upload_new_dataset, count(*) AS items
     FROM plan.staged GROUP BY source_id, template, upload_new_dataset
 ),
-known AS (
+known AS MATERIALIZED (
     SELECT i.campaign_id, w.source_id, w.template, w.upload_new_dataset, w.items AS wanted,
            count(*) AS items,
            count(*) FILTER (WHERE i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
@@ -610,7 +611,10 @@ SELECT c.name, coalesce(s.same, 0), coalesce(s.same_sent, 0),
        (SELECT count(*) FROM items AS i
         WHERE i.campaign_id = c.id AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent',
             'unknown'))),
-       r.job, r.ledger
+       r.job, r.ledger,
+       (SELECT CAST(coalesce(sum(least(k.sent, k.wanted)), 0) AS BIGINT) FROM (
+           SELECT wanted, sum(sent) AS sent FROM known
+           GROUP BY source_id, template, upload_new_dataset, wanted) AS k) AS sent_in_all
 FROM campaigns AS c
 LEFT JOIN shared AS s ON s.campaign_id = c.id
 JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
@@ -641,32 +645,49 @@ WHERE NOT EXISTS (
 -- name: plan_to_create
 SELECT count(*) FROM (<<of_plan_to_create>>) AS w;
 
--- name: shared_with_plan_since
--- What other campaigns share with them: the same source, name and flag. Of what they have sent, only
--- what they sent after the campaign's last run that sent something counts. A run that crashed counts if
--- one of its requests was answered. (The + keeps SQLite from reading the runs of all campaigns from
--- their index.)
-WITH latest AS (
+-- name: shared_with_plan_later
+-- What other campaigns share with them: the same source, name and flag. Of those that are new in the
+-- campaign, all that others have sent counts. Of the rest, only what others sent after the campaign's
+-- last run that sent something. A run that crashed counts if one of its requests was answered. Campaigns
+-- that ran since then are compared, and the latest one of each of the 100 jobs that ran last: this is
+-- asked every night. `sent_in_all` counts each duplicate once.
+WITH RECURSIVE latest AS (
     SELECT coalesce((SELECT q.id FROM campaigns AS c CROSS JOIN runs AS q
             ON q.campaign_id = c.id AND (q.requests > 0 OR EXISTS (
                 SELECT 1 FROM attempts AS a WHERE a.run_id = q.id AND a.outcome = 'created'))
         WHERE c.name = :campaign ORDER BY q.id DESC LIMIT 1), 0) AS run
 ),
-later AS (
-    SELECT DISTINCT +r.campaign_id AS campaign_id FROM runs AS r
-    WHERE r.id > (SELECT run FROM latest)
+jobs AS ( -- each step finds the next one in the index, so that not all runs are read
+    SELECT min(job) AS job FROM runs
+    UNION ALL
+    SELECT (SELECT min(r.job) FROM runs AS r WHERE r.job > j.job) FROM jobs AS j
+    WHERE j.job IS NOT NULL
+),
+others AS MATERIALIZED (
+    SELECT r.campaign_id FROM runs AS r WHERE r.id > (SELECT run FROM latest)
+    UNION
+    SELECT r.campaign_id FROM (
+        SELECT (SELECT max(r.id) FROM runs AS r WHERE r.job = j.job) AS run FROM jobs AS j
+        WHERE j.job IS NOT NULL ORDER BY 1 DESC LIMIT 100) AS l
+    JOIN runs AS r ON r.id = l.run
+    EXCEPT
+    SELECT id FROM campaigns WHERE name = :campaign
 ),
 wanted AS MATERIALIZED (
-    SELECT source_id, template, upload_new_dataset, count(*) AS items
-    FROM (<<of_plan_to_create>>) AS w GROUP BY source_id, template, upload_new_dataset
+    SELECT w.source_id, w.template, w.upload_new_dataset, count(*) AS items,
+           NOT EXISTS (SELECT 1 FROM items AS i
+               WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign)
+                 AND i.source_id = w.source_id AND i.template = w.template
+                 AND i.upload_new_dataset = w.upload_new_dataset) AS is_new
+    FROM (<<of_plan_to_create>>) AS w GROUP BY w.source_id, w.template, w.upload_new_dataset
 ),
-known AS (
+known AS MATERIALIZED (
     SELECT i.campaign_id, w.source_id, w.template, w.upload_new_dataset, w.items AS wanted,
            count(*) AS items,
            count(*) FILTER (WHERE (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
-               AND EXISTS (SELECT 1 FROM attempts AS a
-                   WHERE a.item_id = i.id AND a.run_id > (SELECT run FROM latest))) AS sent
-    FROM later AS o CROSS JOIN wanted AS w
+               AND (w.is_new OR EXISTS (SELECT 1 FROM attempts AS a
+                   WHERE a.item_id = i.id AND a.run_id > (SELECT run FROM latest)))) AS sent
+    FROM wanted AS w CROSS JOIN others AS o
     CROSS JOIN items AS i ON i.campaign_id = o.campaign_id AND i.source_id = w.source_id
         AND i.template = w.template AND i.upload_new_dataset = w.upload_new_dataset
     GROUP BY i.campaign_id, w.source_id, w.template, w.upload_new_dataset, w.items
@@ -676,9 +697,12 @@ shared AS (
            CAST(sum(least(sent, wanted)) AS BIGINT) AS same_sent
     FROM known GROUP BY campaign_id
 )
-SELECT c.id, c.name, s.same, s.same_sent, r.job, r.ledger
+SELECT c.id, c.name, s.same, s.same_sent, r.job, r.ledger,
+       (SELECT CAST(coalesce(sum(least(k.sent, k.wanted)), 0) AS BIGINT) FROM (
+           SELECT wanted, sum(sent) AS sent FROM known
+           GROUP BY source_id, template, upload_new_dataset, wanted) AS k) AS sent_in_all
 FROM shared AS s
-JOIN campaigns AS c ON c.id = s.campaign_id AND c.name <> :campaign
+JOIN campaigns AS c ON c.id = s.campaign_id
 JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
 ORDER BY c.id;
 
