@@ -5,8 +5,8 @@ double      more than one batch was created for an item, and no other row has th
             of a kind were created than items of this kind exist
 lost        a batch that we created is in no row, and no row of its kind is `unknown`
 false row   a `created` row names a batch that does not exist, is not ours, is of another kind, is
-            another row's too, or existed long before the row's first request; or a row that its
-            answer settled names another request's batch
+            another row's too, or existed long before the first request for a row of its kind in
+            its campaign; or a row that its answer settled names another request's batch
 unwritten   the ledger file of a run that ended by itself differs from the database
 uncounted   a row has fewer attempts than requests for it arrived
 denied      a `failed` row's own batch exists, and no row has it
@@ -62,7 +62,8 @@ WITH_CANDIDATES = {"several_fit", "names_alike", "may_be_its", "answer_named"}
 
 
 LONG_BEFORE_S = 300.0
-"""A batch that is older than a row's first request by this many seconds is not its copy."""
+"""A batch that is older than a campaign's first request for a row of this kind by this many seconds
+is not such a row's copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,9 +328,11 @@ def _false_rows(rows: list[Row], world: World, *, lenient: bool) -> list[str]:
         for batch_id, number in owners.items()
         if number > 1
     ]
-    first: dict[ItemKey, float] = {}
+    # Nobody can tell the copies of one kind apart, so those of one campaign may be swapped.
+    first: dict[tuple[str, Kind | None], float] = {}
+    effects = {kind: world.in_effect(kind) for kind in {one.kind for one in world.requests}}
     for request in world.requests:
-        first.setdefault(request.item, request.at)
+        first.setdefault((request.item.campaign, effects[request.kind]), request.at)
     for row in rows:
         if row.batch_id is None:
             continue
@@ -337,10 +340,11 @@ def _false_rows(rows: list[Row], world: World, *, lenient: bool) -> list[str]:
         # Nobody knows when a restored row was first sent. So it may be swapped with one of its kind
         # in another campaign whose database was lost too, as any two of one kind may.
         may_be_old = row.restored and batch is not None and batch.request is not None
+        kind = row.kind and world.in_effect(row.kind)
         if (
             batch is not None
             and not may_be_old
-            and batch.made_at < first.get(row.item, 0.0) - LONG_BEFORE_S
+            and batch.made_at < first.get((row.item.campaign, kind), 0.0) - LONG_BEFORE_S
         ):
             problems.append(
                 f"false row: {row.item} names {row.batch_id}, which was there before it was"

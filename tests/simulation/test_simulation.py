@@ -131,6 +131,12 @@ def test_two_lost_campaigns_that_want_the_same_copies_may_swap_them() -> None:
     assert not alone(202011747178, Theme.LOST).problems
 
 
+def test_alike_rows_may_be_swapped_while_the_offset_is_not_known() -> None:
+    """Here no answer of the first run told the offset, and one of eight batches was not listed at
+    first. It was taken for the youngest, although it was minutes older than that row's request."""
+    assert not alone(674940573032, Theme.STORM).problems
+
+
 def test_a_row_may_have_had_another_rows_copy_before_the_database_was_lost() -> None:
     """Here a campaign's row had the copy of an alike row of another campaign, which was then sent
     again. The campaign's own ledger file was older, so after the loss no row had that copy."""

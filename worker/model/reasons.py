@@ -43,14 +43,14 @@ class Reason(StrEnum):
     TAKEN = "taken"
     """Unknown: the batch that a listing assigned to it belongs to another row."""
     LISTING_INCOMPLETE = "listing_incomplete"
-    """Unknown after settling: the workspace's listing is incomplete."""
+    """Unknown after settling: the workspace's listing is incomplete, or the source is now in
+    another workspace."""
     HIDDEN = "hidden"
     """Unknown after settling: this token cannot see what the first token's requests created."""
     SEVERAL_FIT = "several_fit"
     """Unknown after settling: several batches fit, or one batch fits several duplicates."""
     NAMES_ALIKE = "names_alike"
-    """Unknown after settling: a batch fits, but may also belong to a duplicate with a similar
-    name."""
+    """Unknown after settling: a batch fits, but another attempt may have created it."""
     MAY_BE_ITS = "may_be_its"
     """Unknown after settling: one or more batches could be its copy."""
     ANSWER_NAMED = "answer_named"

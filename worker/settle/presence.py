@@ -38,7 +38,8 @@ class Presence:
     `matched` has the decided ones. `disputed` has the attempts that only a person may decide, each
     with all batches that fit. `has_rival` has those that a later look may decide: a different
     attempt, with a similar name, a changed source or an unknown offset, could also explain their
-    batches, or which of them created an odd batch is not known."""
+    batches, or one of them may have created a batch that fits no attempt, and nobody knows which
+    one."""
 
     matched: Mapping[int, str]
     disputed: Mapping[int, tuple[str, ...]]
@@ -92,8 +93,9 @@ def presence(
                     attempt.id for attempt in part if candidates(attempt, fit_no_attempt, fidelity)
                 }
                 if may_have_created_another and any(attempt.offset is None for attempt in part):
-                    # Which of them it was, only an offset would show. If the wrong ones got the
-                    # batches, a later look that knows it would prove the others absent.
+                    # Only a known offset shows which attempt created that batch. If the wrong
+                    # attempts got these batches now, a later look that knows the offset would
+                    # prove the others absent.
                     has_rival |= {attempt.id: batch_ids for attempt in part}
                     continue
                 found = _oldest_to_oldest(part, batches, may_have_created_another)
@@ -223,7 +225,8 @@ def _oldest_to_oldest(
     batches: Sequence[UnownedBatch],
     may_have_created_another: Container[int] = (),
 ) -> dict[int, str]:
-    """Give the oldest batches to the attempts whose windows end first; the batch of each attempt.
+    """Match the oldest batches with the attempts whose windows end first. Returns the batch of each
+    matched attempt.
 
     If that leaves a batch over, attempts exchange batches: a maximum matching. Above `MAX_PAIRS`
     they do not exchange. A batch that gets no attempt stays free, and prevents a proof of absence.

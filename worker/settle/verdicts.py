@@ -25,35 +25,35 @@ INCOMPLETE = "the workspace's listing is not complete: "
 HIDDEN = (
     "the token belongs to another person, who may not see what the first person's requests created"
 )
-MOVED = INCOMPLETE + "its source was moved to another workspace, where its copy may be"
+MOVED = "the source was moved to another workspace, and its copy may be there"
 SEVERAL = "several batches fit, or one fits several duplicates"
-ALIKE = "these may be its copy, or another row's"
+ALIKE = "these may be its copy, or another duplicate's"
 MAY_BE = "these may be its copy"
 NAMED_BY_ANSWER = "an answer named this batch"
 NOT_SHOWN_YET = "the first of two listings does not show it"
 
-KEPT = 20_000
+MAX_CANDIDATES = 20_000
 """How many candidates a look keeps, if ten of each attempt are fewer. There may be thousands for
 each of thousands of attempts. After an ordinary bad night all are kept: people decide about them
 in a spreadsheet, and need to see each."""
 
-COMPARED = 100
+MIN_RANKED = 100
 """How many candidates of an attempt are compared at least, to keep the best ones."""
 
 
 def verdicts_of(
     attempts: Sequence[Attempt],
-    free: Mapping[str, Sequence[UnownedBatch]],
+    unowned: Mapping[str, Sequence[UnownedBatch]],
     problems: Mapping[str, str | None],
-    kept: Mapping[str, CopyFidelity],
+    fidelity_of: Mapping[str, CopyFidelity],
     *,
     absence: bool,
 ) -> Verdicts:
     """The verdicts that a look allows about the open attempts.
 
-    By workspace: `free` has the unowned batches that listings have shown, `problems` says why a
-    listing is not complete (None: it is), `kept` says which properties copying keeps. Absence is
-    decided only if `absence` is true: at the second look."""
+    By workspace: `unowned` has the batches that listings have shown and no row has, `problems` says
+    why a listing is not complete (None: it is), `fidelity_of` says which properties copying keeps.
+    Absence is decided only if `absence` is true: at the second look."""
     created: dict[int, UnownedBatch] = {}
     absent: list[int] = []
     unknown: dict[int, Unsettled] = {}
@@ -68,8 +68,8 @@ def verdicts_of(
             why = Unsettled(Reason.LISTING_INCOMPLETE, INCOMPLETE + problem, keeps_earlier=True)
             unknown |= {attempt.id: why for attempt in of_workspace}
             continue
-        batches = free.get(workspace_id or "", ())
-        fidelity = kept.get(workspace_id or "", CopyFidelity())
+        batches = unowned.get(workspace_id or "", ())
+        fidelity = fidelity_of.get(workspace_id or "", CopyFidelity())
         found = presence(of_workspace, batches, fidelity)
         by_id = {batch.batch_id: batch for batch in batches}
         # A hidden attempt stays unknown, so its batch may still be another one's.
@@ -78,12 +78,12 @@ def verdicts_of(
             batch_id for attempt_id, batch_id in found.matched.items() if attempt_id not in hidden
         }
         left_over = [batch for batch in batches if batch.batch_id not in taken]
-        kept_of_each = max(NAMED, KEPT // len(attempts))
-        seen = _Seen(found, by_id, left_over, fidelity, names, kept_of_each)
+        candidates_of_each = max(NAMED, MAX_CANDIDATES // len(attempts))
+        look = _Look(found, by_id, left_over, fidelity, names, candidates_of_each)
         for attempt in of_workspace:
             if attempt.id in found.matched and not attempt.hidden:
                 created[attempt.id] = by_id[found.matched[attempt.id]]
-            elif (unsettled := _unsettled(attempt, seen, absence=absence)) is not None:
+            elif (unsettled := _unsettled(attempt, look, absence=absence)) is not None:
                 unknown[attempt.id] = unsettled
                 if unsettled.reason is Reason.SEVERAL_FIT:
                     disputed.update(found.disputed[attempt.id])
@@ -93,18 +93,18 @@ def verdicts_of(
 
 
 @dataclass
-class _Seen:
+class _Look:
     """What a complete listing of one workspace shows: which attempts created which batches, the
     batches by id, those that no attempt created, and which properties copying keeps. `names` are
-    the names of all open attempts' copies. `kept_of_each` is how many candidates of each attempt
-    are kept."""
+    the names of all open attempts' copies. `candidates_of_each` is how many candidates are kept of
+    each attempt."""
 
     found: Presence
     by_id: Mapping[str, UnownedBatch]
     left_over: Sequence[UnownedBatch]
     fidelity: CopyFidelity
     names: frozenset[str]
-    kept_of_each: int
+    candidates_of_each: int
 
     @cached_property
     def unexplained(self) -> Sequence[UnownedBatch]:
@@ -122,39 +122,39 @@ def _problem(workspace_id: str | None, problems: Mapping[str, str | None]) -> st
     return problems.get(workspace_id, "its workspace was not listed")
 
 
-def _unsettled(attempt: Attempt, seen: _Seen, *, absence: bool) -> Unsettled | None:
+def _unsettled(attempt: Attempt, look: _Look, *, absence: bool) -> Unsettled | None:
     """Why the attempt stays unknown; None if it is proved that it created nothing."""
     if attempt.hidden:
-        return Unsettled(Reason.HIDDEN, HIDDEN)
-    fitting = seen.found.disputed.get(attempt.id) or seen.found.has_rival.get(attempt.id, ())
+        return Unsettled(Reason.HIDDEN, HIDDEN, keeps_earlier=True)
+    fitting = look.found.disputed.get(attempt.id) or look.found.has_rival.get(attempt.id, ())
     # A person may find that none of those that fit is its copy, but one that fits no row.
-    others = seen.unexplained if fitting else seen.left_over
-    batch_ids = (*fitting, *candidates(attempt, others, seen.fidelity, seen.names))
-    if attempt.id in seen.found.disputed:
-        return _candidates(attempt, seen, Reason.SEVERAL_FIT, SEVERAL, batch_ids)
-    if attempt.id in seen.found.has_rival:
-        return _candidates(attempt, seen, Reason.NAMES_ALIKE, ALIKE, batch_ids)
+    others = look.unexplained if fitting else look.left_over
+    batch_ids = (*fitting, *candidates(attempt, others, look.fidelity, look.names))
+    if attempt.id in look.found.disputed:
+        return _candidates(attempt, look, Reason.SEVERAL_FIT, SEVERAL, batch_ids)
+    if attempt.id in look.found.has_rival:
+        return _candidates(attempt, look, Reason.NAMES_ALIKE, ALIKE, batch_ids)
     if batch_ids:
-        return _candidates(attempt, seen, Reason.MAY_BE_ITS, MAY_BE, batch_ids)
+        return _candidates(attempt, look, Reason.MAY_BE_ITS, MAY_BE, batch_ids)
     if attempt.answered_id is not None:
-        return _candidates(attempt, seen, Reason.ANSWER_NAMED, NAMED_BY_ANSWER, ())
+        return _candidates(attempt, look, Reason.ANSWER_NAMED, NAMED_BY_ANSWER, ())
     if attempt.moved:
         return Unsettled(Reason.LISTING_INCOMPLETE, MOVED)
     return None if absence else Unsettled(Reason.NOT_SHOWN_YET, NOT_SHOWN_YET)
 
 
 def _candidates(
-    attempt: Attempt, seen: _Seen, reason: Reason, text: str, batch_ids: Sequence[str]
+    attempt: Attempt, look: _Look, reason: Reason, text: str, batch_ids: Sequence[str]
 ) -> Unsettled:
     """Why an attempt stays unknown, with the best of these batches, and of the one that an answer
     named, as its candidates."""
     if attempt.answered_id is not None and attempt.answered_id not in batch_ids:
         batch_ids = (*batch_ids, attempt.answered_id)
     found = [
-        Candidate(batch_id, evidence(attempt, seen.by_id[batch_id]))
-        if batch_id in seen.by_id
+        Candidate(batch_id, evidence(attempt, look.by_id[batch_id]))
+        if batch_id in look.by_id
         else Candidate(batch_id)
-        for batch_id in batch_ids[: max(COMPARED, seen.kept_of_each)]
+        for batch_id in batch_ids[: max(MIN_RANKED, look.candidates_of_each)]
     ]
     found.sort(key=lambda one: (one.evidence.count(False), -one.evidence.count(True)))
-    return Unsettled(reason, text, tuple(found[: seen.kept_of_each]), len(batch_ids))
+    return Unsettled(reason, text, tuple(found[: look.candidates_of_each]), len(batch_ids))
