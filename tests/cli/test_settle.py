@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ledgers import NOW, source, uuid
-from worker.cli.settle import _warn_of_name
+from worker.cli.decide import _warn_of_name
 from worker.ledger.decisions import Decision, Known
 
 NAMES = {

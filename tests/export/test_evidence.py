@@ -312,7 +312,7 @@ def test_in_a_group_the_closest_request_counts() -> None:
     sent = requests_of(some)
     assert speaks_for(found(2), NOW, sent) == f"{SAME}; {closest}"
     assert speaks_for(found(2, ALL._replace(time=False)), NOW, sent) == SAME
-    assert speaks_for(found(2, created_at=None), NOW, sent) == f"{SAME}; created at another time"
+    assert speaks_for(found(2, created_at=None), NOW, sent) == f"{SAME}; the time fits"
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_in_a_group_the_closest_request_counts() -> None:
         (
             found(2, ALL._replace(time=False), created_at=None),
             False,
-            "Created at another time, which does not fit",
+            "The time does not fit",
         ),
         (found(2, shared=(7, 8, 9), others=3), True, "Could also be #7, #8 and #9"),
         (found(2, shared=(7, 8, 9), others=4), True, "Could also be #7, #8, #9 and 1 more"),

@@ -134,7 +134,7 @@ def test_cells_without_a_column_are_reported() -> None:
     assert filled_in([row])[1][0].text.startswith("this row has more cells than the header")
 
 
-def test_an_item_is_decided_in_one_row_only() -> None:
+def test_an_item_has_one_decision_which_may_be_repeated() -> None:
     rows = [
         SheetRow(line, {"item": item, "decision": decision})
         for line, item, decision in (
@@ -142,12 +142,13 @@ def test_an_item_is_decided_in_one_row_only() -> None:
             (3, "#4", ID),
             (4, "#5", "absent"),
             (5, "#4", ID),
+            (6, "#4", uuid(3)),
         )
     ]
     found, (problem,) = filled_in(rows)
     assert [one.decision.item for one in found] == [4, 5]
     assert (problem.line, problem.text) == (
-        5,
+        6,
         "#4 has a decision in line 3 too; keep one of the two",
     )
 
@@ -274,7 +275,7 @@ def test_a_header_has_columns_in_any_case(header: tuple[str, ...], are_there: bo
     ("cells", "named", "extra"),
     [
         (["#4", "mine", "absent"], {"item": "#4", "decision": "absent"}, 0),
-        (["#4"], {"item": "#4"}, 0),
+        (["#4"], {"item": "#4", "decision": ""}, 0),
         (["#4", "", "absent", " ", "", "a", "b"], {"item": "#4", "decision": "absent"}, 2),
     ],
 )

@@ -119,14 +119,14 @@ ABSENT = {
     "one was not shown": (
         Candidates(frozenset({uuid(2), uuid(3)})),
         {uuid(3)},
-        f"#4 may exist as {uuid(2)}, which this sheet does not show as its candidate; write the"
+        f"#4 may exist as {uuid(2)}, which was not shown as its candidate; write the"
         " sheet again with --proposals, or if it is absent all the same, use --absent '#4'",
     ),
     "many were not shown": (
         Candidates(frozenset(map(uuid, range(2, 7)))),
         {""},
-        f"#4 may exist as {uuid(2)}, {uuid(3)}, {uuid(4)} and 2 more, which this sheet does not"
-        " show as its candidates; write",
+        f"#4 may exist as {uuid(2)}, {uuid(3)}, {uuid(4)} and 2 more, which were not shown as"
+        " its candidates; write",
     ),
     "more were found than are named": (
         Candidates(frozenset({uuid(2)}), 3),

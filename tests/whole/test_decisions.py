@@ -125,7 +125,7 @@ def test_a_bad_night_is_decided_in_a_csv_and_what_is_absent_is_created(night: Pl
     save(path, rows, ";")
     ended = night.command("settle", "job.csv", "--decisions", "d.csv")
     assert ended.code == 0, ended.err
-    assert "Recorded: 11 assigned, 1 absent. 0 duplicates of job still unknown." in ended.out
+    assert "Recorded: 11 assigned, 1 absent. 0 duplicates of job are still unknown." in ended.out
     ledger = night.ledger()
     assert [row["settled_by"] for row in ledger] == ["person"] * 11 + [""]
     assert {row["new_batch_id"] for row in ledger[:11]} < ours(night)
@@ -329,7 +329,7 @@ def test_a_sheet_that_does_not_show_all_candidates_says_of_nothing_that_it_is_ab
     save(night.folder / "old.csv", old)
     ended = night.command("settle", "job.csv", "--decisions", "old.csv")
     assert ended.code == 2
-    assert f"old.csv:2: #1 may exist as {later.id}, which this sheet does not" in ended.err
+    assert f"old.csv:2: #1 may exist as {later.id}, which was not shown" in ended.err
     assert {row["status"] for row in night.ledger()} == {"unknown"}
     ended = night.command("settle", "job.csv", "--proposals", "new.csv")
     assert "12 unknown duplicates, 25 candidates" in ended.out
@@ -458,7 +458,7 @@ def test_a_suggestion_is_made_where_one_is_clearly_best_and_is_never_taken_by_it
     best = next(row for row in rows if row["suggestion"])
     assert best["suggestion_reason"].startswith("Same name, instructions, dataset and account; ")
     ended = night.command("settle", "job.csv", "--decisions", "d.csv")
-    assert "Recorded: nothing. 12 duplicates of job still unknown." in ended.out
+    assert "Recorded: nothing. 12 duplicates of job are still unknown." in ended.out
     for row in rows:
         row["decision"] = row["suggestion"]  # a person copies the whole column
     save(night.folder / "d.csv", rows)
@@ -492,7 +492,7 @@ REFUSED = (
     (("--review", "--absent", "2"), "cannot be combined with"),
     (("--review",), "--review needs a terminal"),
     (("--decisions", "none.csv"), "none.csv: there is no such file"),
-    (("--decisions", ""), "--decisions: is empty"),
+    (("--decisions", ""), "--decisions is empty"),
     (("--decisions", "job.csv"), "there is no sheet with the columns item and decision"),
     (("--proposals", "d.txt"), "a sheet is a .csv or an .xlsx file"),
     (("--proposals", "."), "a sheet is a .csv or an .xlsx file"),
@@ -511,7 +511,11 @@ def test_several_options_are_recorded_together_or_not_at_all(night: Place) -> No
     own = sorted(ours(night))
     both = ("--assign", f"2.1={own[0]}", "--assign", f"2.2={own[0]}")
     ended = night.command("settle", "job.csv", *both)
-    assert (ended.code, "already belongs to" in ended.err) == (2, True)
+    assert (ended.code, f"{own[0]} is given for #1 and #2" in ended.err) == (2, True)
+    assert {row["status"] for row in night.ledger()} == {"unknown"}
+    for twice in (("--assign", f"2.1={own[0]}", "--absent", "2.1"), ("--absent", "2.1") * 2):
+        ended = night.command("settle", "job.csv", *twice)
+        assert (ended.code, "#1 is decided twice; decide it once" in ended.err) == (2, True)
     assert {row["status"] for row in night.ledger()} == {"unknown"}
     ended = night.command("settle", "job.csv", "--absent", "2.1", "--absent", "2.2", "--json")
     assert json.loads(ended.out)["absent"] == 2

@@ -54,7 +54,7 @@ def test_candidates_stand_side_by_side_and_each_key_is_a_decision(night: Place) 
     assert statuses(night) == ["unknown"] * 4, "nothing is recorded before the person leaves"
     terminal.type("q")
     assert terminal.end() == 1
-    assert "Recorded: 1 assigned, 1 absent. 2 duplicates of job still unknown." in terminal.seen
+    assert "Recorded: 1 assigned, 1 absent. 2 duplicates of job are still unknown." in terminal.seen
     assert statuses(night) == ["created", "pending", "unknown", "unknown"]
 
 
@@ -174,4 +174,4 @@ def test_nothing_unknown_is_nothing_to_ask(place: Place) -> None:
     place.run()
     terminal = open_terminal(place, "settle", "job.csv", "--review")
     assert terminal.end() == 0
-    assert "0 duplicates of job still unknown" in terminal.seen
+    assert "0 duplicates of job are still unknown" in terminal.seen

@@ -45,7 +45,8 @@ def speaks_for(found: Found, sent_at: str | None, requests: Sequence[Request] = 
     if len(requests) > 1 and found.evidence.time is not False and created is not None:
         parts.append(_closest(created, requests))
     elif found.evidence.time:
-        parts.append(_created(found, sent_at))
+        when = after(found.created_at, sent_at)
+        parts.append(f"created {when}" if when else "the time fits")
     return _sentence(parts)
 
 
@@ -67,7 +68,8 @@ def speaks_against(found: Found, sent_at: str | None, *, has_equal: bool) -> str
     if evidence.name is False and found.name is not None:
         parts.append(f"it is called “{shortened(visible(found.name), NAME_SHOWN)}”")
     if evidence.time is False:
-        parts.append(f"{_created(found, sent_at)}, which does not fit")
+        when = after(found.created_at, sent_at)
+        parts.append(f"created {when}, which does not fit" if when else "the time does not fit")
     if found.shared:
         items = [f"#{item}" for item in found.shared[:SHARED]]
         parts.append(f"could also be {first_of(items, found.others)}")
@@ -96,8 +98,8 @@ NO_CANDIDATES = Suggestion(
 )
 HAS_RIVAL = Suggestion(
     None,
-    "No suggestion: another row, such as one with a similar name or a changed source, may have"
-    " created what fits",
+    "No suggestion: a batch fits, but another duplicate, or another copy of this row, may have"
+    " created it",
 )
 
 
@@ -178,6 +180,8 @@ def _no_suggestion(one: Undecided) -> Suggestion:
             why += f": all have the same {joined(same)}, and fit the time of the request"
     elif best[0].fits_others:
         why = "what fits it also fits other duplicates"
+    elif sum(_fits_well(found, one.name) for found in one.found) > 1:
+        why = "another batch fits too, and its name differs only in form"
     else:
         why = "little is known about another batch that could be its copy"
     return Suggestion(None, f"No suggestion: {why}")
@@ -259,7 +263,8 @@ def _why_no_joint_suggestion(copies: Sequence[Undecided], fitting: frozenset[str
 
 
 def _fits_wholly(found: Found) -> bool:
-    """Whether everything is known to fit but who created it, which may be unknown."""
+    """Whether name, instructions, dataset and time are known to fit, and the creator is not known
+    to differ."""
     return all(found.evidence[:4]) and found.evidence.creator is not False
 
 
@@ -310,12 +315,6 @@ def _properties(found: Found, which: Callable[[bool | None], bool]) -> list[str]
         ("account", evidence.creator),
     )
     return [name for name, fits in properties if which(fits)]
-
-
-def _created(found: Found, sent_at: str | None) -> str:
-    """When a candidate was created, compared with its request."""
-    when = after(found.created_at, sent_at)
-    return f"created {when}" if when else "created at another time"
 
 
 def after(created: str | None, sent: str | None) -> str:

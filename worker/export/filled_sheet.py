@@ -22,6 +22,7 @@ NAMED = 3
 """How many duplicates with the same candidate a problem names."""
 
 EXPECTED = f"write {OURS} beside the batch that is the copy (or its id), {ABSENT}, or nothing"
+EXPECTED_IN_GROUP = f"write {OURS} beside each copy (or ids of batches), {REST_ABSENT}, or nothing"
 
 
 class SheetRow(NamedTuple):
@@ -44,8 +45,8 @@ class SheetRow(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """A decision in a sheet, and the row that it is in. `for_group`: the row answers for a group of
-    copies, and the decision follows for one of them."""
+    """A decision in a sheet, and the row that it is in. `for_group`: the person answered for a
+    group of copies, and this is the resulting decision about one of them."""
 
     decision: Decision
     row: SheetRow
@@ -53,8 +54,8 @@ class Filled(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What is recorded already: which item has a batch (None: no item), whether an item is known
-    and not unknown any more, and whether a batch is a candidate of an item."""
+    """What is recorded already: which item has a batch (None: no item), whether an item exists and
+    is already decided or settled, and whether a batch is a candidate of an item."""
 
     owner: Callable[[str], int | None] = lambda _: None
     is_closed: Callable[[int], bool] = lambda _: False
@@ -68,8 +69,8 @@ def filled_in(
     rows: Iterable[SheetRow], *, accept: bool = False, recorded: Recorded = NOTHING
 ) -> tuple[list[Filled], list[Problem]]:
     """The decisions in these rows, and what is wrong with others. Rows without a decision are left
-    out. With `accept`, a suggestion is the decision about an item that has none. What is `recorded`
-    is no longer shared out in a group."""
+    out. With `accept`, a suggestion is the decision about an item that has none. In a group,
+    batches that are already `recorded` stay with their copy."""
     given = _accepted(rows) if accept else list(rows)
     sheet = _Sheet()
     for row in given:
@@ -205,10 +206,8 @@ class _Sheet:
                     group.rest_absent = row
                 for batch_id in batch_ids:
                     group.marked.setdefault(batch_id, row)
-            case Decision(item, None) if (
-                item in self.filled and self.filled[item].decision == decided
-            ):
-                pass  # filled down in the rows of its other candidates
+            case Decision(item) if item in self.filled and self.filled[item].decision == decided:
+                pass  # filled down in the rows of its other candidates, or in a copied sheet
             case Decision(item) if (before := self.filled.get(item)) is not None:
                 where = f"line {before.row.line}"
                 if before.row.sheet != row.sheet:
@@ -333,9 +332,10 @@ def column_of(cell: str) -> str:
 
 
 def sheet_row(line: int, columns: Sequence[str], cells: Sequence[str], sheet: str) -> SheetRow:
-    """A row that was read, below these columns."""
+    """A row that was read, below these columns. Cells that a short row lacks are empty."""
     extra = sum(bool(cell.strip()) for cell in cells[len(columns) :])
-    named = {column: cell for column, cell in zip(columns, cells, strict=False) if column}
+    padded = [*cells, *[""] * (len(columns) - len(cells))]
+    named = {column: cell for column, cell in zip(columns, padded, strict=False) if column}
     return SheetRow(line, named, sheet, extra)
 
 
@@ -395,5 +395,6 @@ def _decided(row: SheetRow) -> Decision | _ForGroup | None:
         return Decision(number, text.lower(), _seen(row))
     if for_group and all(BATCH_ID.fullmatch(one) for one in _words(text)):
         return _ForGroup(tuple(_words(text.lower())))
-    why = why_error_value(text) or f"is not a decision; {EXPECTED}"
+    expected = EXPECTED_IN_GROUP if row.text("group") else EXPECTED
+    why = why_error_value(text) or f"is not a decision; {expected}"
     raise ValueError(f"decision: {quoted(text)} {why}")

@@ -4,7 +4,7 @@ exist."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from worker.ledger.handle import Reader
 from worker.ledger.proposals import Candidates, name_of
@@ -140,8 +140,8 @@ def is_recorded(decision: Decision, item: Known | None, campaign: str) -> bool:
 
 
 def was_sent_again(decision: Decision, item: Known) -> bool:
-    """Whether the item was sent again after the sheet of the decision was written: what was decided
-    about the request before was recorded, or settled otherwise."""
+    """Whether the item was sent again after the sheet of the decision was written. If so, the
+    decision is about an earlier request, which is settled."""
     seen = decision.seen.attempts
     return seen.isascii() and seen.isdigit() and int(seen) < item.attempts
 
@@ -193,14 +193,14 @@ def _why_changed(decision: Decision, item: Known) -> str:
     if not item.is_open:
         status = f"created (batch {item.new_batch_id})" if item.new_batch_id else item.status
         return (
-            f"{number} is {status}, not unknown: it was settled or decided after this sheet was"
-            " written; empty this decision"
+            f"{number} is {status}, not unknown: it was settled or decided in the meantime, so it"
+            " needs no decision"
         )
     if decision.batch_id is None and item.restored_by not in (None, seen.restored_by):
         # The lost database may have sent more than the ledger file says.
         return (
-            f"{number} was restored from a ledger file, and this sheet does not show that it was"
-            f" written since; {REWRITE}"
+            f"{number} was restored from a ledger file, and this sheet may be older than that;"
+            f" {REWRITE}"
         )
     if seen.attempts not in ("", str(item.attempts)):
         return (
@@ -222,7 +222,7 @@ def _why_changed(decision: Decision, item: Known) -> str:
 
 
 NOT_COMPARED = "it was not compared with a complete listing since it was sent"
-"""Why an item without candidates may exist as any batch."""
+"""Why nothing is known about an item's candidates."""
 
 
 def after_settling(item: int) -> str:
@@ -244,11 +244,10 @@ def why_not_absent(item: int, candidates: Candidates, shown: Collection[str] | N
     all_the_same = f"if it is absent all the same, use --absent '#{item}'"
     if unseen := sorted(candidates.named.difference(shown)):
         which = first_of(unseen[:UNSEEN_NAMED], len(unseen))
-        its = verb(len(unseen), "its candidate", "its candidates")
-        return (
-            f"#{item} may exist as {which}, which this sheet does not show as {its}; {REWRITE}, or"
-            f" {all_the_same}"
+        was = verb(
+            len(unseen), "was not shown as its candidate", "were not shown as its candidates"
         )
+        return f"#{item} may exist as {which}, which {was}; {REWRITE}, or {all_the_same}"
     if candidates.hidden:
         more = counted(candidates.hidden, "more candidate")
         are = verb(candidates.hidden, "is", "are")
@@ -261,8 +260,12 @@ def why_not_absent(item: int, candidates: Candidates, shown: Collection[str] | N
 
 def owner(reader: Reader, batch_id: str) -> int | None:
     """The item that has the batch; None if none has it."""
-    row = reader.execute("owner", batch_id=batch_id).fetchone()
+    row = _owner_row(reader, batch_id)
     return None if row is None else int(row["id"])
+
+
+def _owner_row(reader: Reader, batch_id: str) -> Any:
+    return reader.execute("owner", batch_id=batch_id).fetchone()
 
 
 def refusal(reader: Reader, item: int, batch_id: str) -> UsageError | None:
@@ -271,14 +274,9 @@ def refusal(reader: Reader, item: int, batch_id: str) -> UsageError | None:
     source = reader.execute("item_by_number", item=item).fetchone()["source_id"]
     if batch_id == source:
         return UsageError(f"{batch_id} is the source of #{item}, not its copy")
-    owner = reader.execute("owner", batch_id=batch_id).fetchone()
-    if owner is None:
+    if (row := _owner_row(reader, batch_id)) is None:
         return None
-    where = (
-        f"line {owner['line']} of campaign {owner['campaign']}"
-        if owner["line"]
-        else f"#{owner['id']}"
-    )
+    where = f"line {row['line']} of campaign {row['campaign']}" if row["line"] else f"#{row['id']}"
     return UsageError(
         f"{batch_id} already belongs to {where}", hint="A batch belongs to one item only."
     )
