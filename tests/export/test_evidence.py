@@ -174,12 +174,12 @@ NOT_TOGETHER = {
     "one batch too many": (
         copies(*[fitting(7, 8, 9, copies=2)] * 2),
         "No suggestion: 3 batches fit 2 copies of this row equally well, so at least 1 of them is"
-        " not a copy of this row",
+        " not one of these copies",
     ),
     "several batches too many": (
         copies(*[fitting(6, 7, 8, 9, copies=2)] * 2),
         "No suggestion: 4 batches fit 2 copies of this row equally well, so at least 2 of them are"
-        " not a copy of this row",
+        " not one of these copies",
     ),
     "one batch for two": (
         copies(*[fitting(7, copies=2)] * 2),

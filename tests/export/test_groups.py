@@ -313,7 +313,7 @@ def test_what_is_wrong_with_a_group_comes_beside_what_is_wrong_with_rows() -> No
         (
             1,
             3,
-            "1 batch of this group is marked as ours, but only 0 of its copies in this sheet are",
+            "this batch is marked as ours, but all copies of its group in this sheet are decided",
         ),
         (
             2,

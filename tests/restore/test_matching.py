@@ -28,7 +28,7 @@ UNNAMED = Planned(3, "", "pending", 5)
         ([FIRST, SECOND], [], True, "Wave 1", FIRST),
         ([SECOND, UNNAMED], [], False, "Signs (Copy)", None),
         ([FIRST, UNNAMED], [], False, "Wave 1", FIRST),
-        ([], [FIRST], False, "Wav", FIRST),  # cut by the API
+        ([], [FIRST], False, "Wav", None),  # the job was edited since
         ([], [FIRST], False, f"Wave{SHORTENED}", FIRST),  # cut by the workbook
         ([], [FIRST, SECOND], False, "Wav", None),
         ([], [FIRST._replace(template="Wave 1, 2026-03-02")], False, "Wave 1, 2026-03-01", None),
@@ -43,7 +43,7 @@ def test_a_row_means_the_one_duplicate_that_it_can_mean(
     name: str,
     found: Planned | None,
 ) -> None:
-    row = ROW._replace(name=name)
+    row = ROW._replace(name=name, whole_name=None if name.endswith(SHORTENED) else name)
     if found is None:
         with pytest.raises(UsageError, match=r"l\.csv:2: (.*)") as raised:
             match(row, named, lambda: others, lambda: lines_decide)
@@ -54,6 +54,13 @@ def test_a_row_means_the_one_duplicate_that_it_can_mean(
             )
     else:
         assert match(row, named, lambda: others, lambda: lines_decide) == found
+
+
+def test_the_api_may_have_changed_the_name_of_a_batch() -> None:
+    row = ROW._replace(name="Wav", whole_name="Wav", status="created")
+    assert match(row, [], lambda: [FIRST], lambda: False) == FIRST
+    with pytest.raises(UsageError, match="is not a duplicate of the job"):
+        match(row, [], lambda: [FIRST, SECOND], lambda: False)
 
 
 def test_a_person_may_have_assigned_a_batch_of_any_name() -> None:

@@ -4,7 +4,9 @@ and the real command reads it back."""
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -18,6 +20,8 @@ import pytest
 from tests.support.command import source_id
 from tests.support.workbooks import saved_by_libreoffice
 from tests.whole.conftest import Place
+from worker.cli import settle
+from worker.cli.parser import parse
 from worker.sandbox.options import SandboxOptions
 
 WithOptions = Callable[[SandboxOptions], Place]
@@ -338,6 +342,31 @@ def test_a_sheet_that_does_not_show_all_candidates_says_of_nothing_that_it_is_ab
     save(night.folder / "new.csv", new)
     ended = night.command("settle", "job.csv", "--decisions", "new.csv")
     assert "Recorded: 0 assigned, 1 absent." in ended.out
+
+
+def test_a_row_that_ends_early_is_compared_as_a_whole_one(night: Place) -> None:
+    path = proposed(night)
+    header = path.read_text(encoding="utf-8").splitlines()[0]
+    (night.folder / "short.csv").write_text(f"{header}\n#1,,absent\n", encoding="utf-8")
+    ended = night.command("settle", "job.csv", "--decisions", "short.csv")
+    assert ended.code == 2
+    assert "short.csv:2: #1 may exist as" in ended.err
+    assert {row["status"] for row in night.ledger()} == {"unknown"}
+
+
+def test_decisions_are_recorded_although_the_disk_is_full_when_the_ledger_file_is_written(
+    night: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.chdir(night.folder)
+    monkeypatch.setattr("worker.cli.decide.write_files", full)
+    assert settle.main(parse(["settle", "job.csv", "--absent", "2.1"]), night.environ) == 1
+    said = capsys.readouterr()
+    assert "the decisions are recorded, but this file cannot be written: No space" in said.err
+    assert "Recorded: 0 assigned, 1 absent." in said.out
+    assert night.command("settle", "job.csv", "--absent", "2.1").code == 2, "it is recorded"
 
 
 def test_absent_in_a_sheet_from_before_a_restore_is_refused(night: Place) -> None:

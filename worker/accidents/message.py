@@ -163,7 +163,11 @@ def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> M
                     (_continue(likely, intended),),
                     f"{likely.database} {_knows(likely)}. To continue with that ledger:",
                 )
-            moving = f"move it to {intended.database}, or " if intended.replaceable else ""
+            moving = (
+                f"move it to {intended.database} (an empty one may be there after this run), or "
+                if intended.replaceable
+                else ""
+            )
             return Message(
                 found,
                 (intended.restoring(Path("FILE")),),

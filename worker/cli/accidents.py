@@ -71,7 +71,7 @@ def messages_for(
 ) -> list[Message]:
     """The messages about the findings, with the commands to continue what was found. `replaceable`
     as in `IntendedRun`."""
-    moved = None if settings.is_set("database") else settings.config_file
+    moved = None if settings.is_set("database") else _moving_config_file(settings, job)
     campaign = campaign_of(settings)
     files = files_of(settings.ledger, campaign, settings.database)
     return messages(
@@ -95,6 +95,14 @@ def messages_for(
             outdated=_outdated(found, files, settings, job),
         ),
     )
+
+
+def _moving_config_file(settings: Settings, job: Path) -> Path | None:
+    """The config file, if it puts the default database into another folder than the job's."""
+    file = settings.config_file
+    if file is None or file.parent.resolve() == job.parent.resolve():
+        return None
+    return file
 
 
 def is_replaceable(database: DatabaseLocation) -> bool:

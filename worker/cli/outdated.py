@@ -108,6 +108,8 @@ def missing(settings: Settings, job: str | None) -> UsageError:
     if (lost := lost_database(settings, job)) is not None:
         return UsageError(lost.text, hint=lost.hint)
     text, hint = _no_ledger(settings)
+    if not settings.sandbox and settings.rehearsals and settings.rehearsals.exists():
+        hint += " There are rehearsals: add --sandbox to see them."
     return UsageError(text, hint=f"{hint} If it was moved, `check JOB` looks for it.")
 
 

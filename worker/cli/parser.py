@@ -34,8 +34,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong with the command line, and exit with 2."""
-        if message.startswith("unrecognized arguments: "):
-            message = _unknown(message.removeprefix("unrecognized arguments: ").split())
         self.exit(2, f"{self.prog}: {without_token(message)}\n  See {self.prog} --help.\n")
 
     def _print_message(self, message: str, file: object = None) -> None:
@@ -112,7 +110,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             f"there is no command {command!r}.{did_you_mean(command, COMMANDS)}"
             f" Commands: {', '.join(COMMANDS)}"
         )
-    return root.parse_args(arguments)
+    args, unknown = root.parse_known_args(arguments)
+    if unknown:
+        root.prog = f"{root.prog} {command}"  # its --help lists the options that it has
+        root.error(_unknown(unknown))
+    return args
 
 
 def _unknown(arguments: Sequence[str]) -> str:

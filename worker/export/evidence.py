@@ -250,7 +250,7 @@ def _why_no_joint_suggestion(copies: Sequence[Undecided], fitting: frozenset[str
     if batches > many:
         return (
             f"{batches:,} batches fit {these} equally well, so at least {batches - many:,} of them"
-            f" {verb(batches - many, 'is', 'are')} not a copy of this row"
+            f" {verb(batches - many, 'is', 'are')} not one of these copies"
         )
     if batches < many:
         return (

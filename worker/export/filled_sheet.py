@@ -262,6 +262,12 @@ def _shared_out(
     left.sort(key=lambda batch_id: (created.get(batch_id, inf), batch_id))
     free = [item for item in sorted(group.items) if item not in filled and item not in found]
     free = [item for item in free if not recorded.is_closed(item)]
+    if left and not free:
+        text = (
+            "this batch is marked as ours, but all copies of its group in this sheet are decided"
+            " already; write the sheet again with --proposals"
+        )
+        return {}, problem_in(group.marked[left[-1]], text)
     if len(left) > len(free):
         text = (
             f"{len(left):,} {verb(len(left), 'batch', 'batches')} of this group"

@@ -21,7 +21,9 @@ def match(
     lines_decide: Callable[[], bool],
 ) -> Planned:
     """The duplicate that the row means: one of `named`, the duplicates that could have its name,
-    or, if there is none, one of `others` with its identity whose name the API may have changed. If
+    or, if there is none, one of `others` with its identity: the name of a batch may have been
+    changed by the API, and a workbook cuts a long name. (A row without a batch has the job's own
+    name. If it has another one, the job was edited since, and wants another duplicate.) If
     `lines_decide`, each row of the file fits the duplicate on its own line of the job: then the
     line decides between duplicates with the same name.
 
@@ -36,7 +38,7 @@ def match(
         unnamed = default_name("{source_name}")
         closer = [item for item in fitting if could_be_named(item.template or unnamed, row.name)]
         fitting = closer or fitting
-    if not fitting:
+    if not fitting and (row.status == "created" or row.whole_name is None):
         # A name that the API changed matches nothing, and a person may assign a batch of any name.
         # A name of another night is neither: the file belongs to another --date.
         assigned, name = row.settled_by == "person", row.name.removesuffix(SHORTENED)

@@ -110,9 +110,12 @@ def _read_private(path: os.PathLike[str], origin: str, others: int) -> str:
         # opened file.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
+        hint = "token_file is the path of a file that contains the token, not the token itself."
+        if isinstance(error, FileNotFoundError):
+            hint += " If you have not written the file yet, write the token into it, and nothing"
+            hint += " else, and run chmod 600 on it."
         raise UsageError(
-            f"{origin}: the file cannot be opened: {error.strerror}",
-            hint="token_file is the path of a file that contains the token, not the token itself.",
+            f"{origin}: the file cannot be opened: {error.strerror}", hint=hint
         ) from None
     try:
         mode = os.fstat(descriptor).st_mode
