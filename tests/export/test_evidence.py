@@ -358,6 +358,8 @@ def test_a_candidate_has_an_equal_if_another_fits_as_well() -> None:
         (LATER, NOW, "5 min after the request"),
         (NOW, LATER, "5 min before the request"),
         (NOW, NOW, "0 s after the request"),
+        ("2026-03-01T12:00:00.974Z", "2026-03-01T12:00:00.731Z", "0.24 s after the request"),
+        ("2026-03-01T12:00:10Z", "2026-03-01T12:00:00.731Z", "9.27 s after the request"),
         (None, NOW, ""),
         (NOW, None, ""),
     ],

@@ -19,6 +19,9 @@ from worker.text import first_of, human_duration, joined, shortened, verb, visib
 SHOWN = 4
 """How many copies of a row a reason names."""
 
+EXACT_S = 10.0
+"""Below so many seconds, the time between a request and a batch is shown exactly."""
+
 NAME_SHOWN = 300
 """Characters of a candidate's name that a sentence shows."""
 
@@ -325,8 +328,10 @@ def after(created: str | None, sent: str | None) -> str:
 
 
 def _how_long_after(created: float, sent: float) -> str:
-    when = "after" if created >= sent else "before"
-    return f"{human_duration(abs(created - sent))} {when} the request"
+    gap, when = abs(created - sent), "after" if created >= sent else "before"
+    # Requests leave fractions of a second apart.
+    shown = human_duration(gap) if gap >= EXACT_S else f"{round(gap, 2):g} s"
+    return f"{shown} {when} the request"
 
 
 def _sentence(parts: list[str]) -> str:

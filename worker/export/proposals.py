@@ -15,27 +15,27 @@ COLUMNS = (
     "item",
     "group",
     "decision",
-    "line",
-    "copy",
-    "source_batch_id",
-    "source_name",
     "name",
-    "why_unknown",
-    "last_sent_at",
+    "for",
+    "against",
     "candidate_id",
     "candidate_url",
     "candidate_name",
     "candidate_created_at",
     "candidate_status",
-    "for",
-    "against",
     "suggestion",
     "suggestion_reason",
+    "line",
+    "copy",
+    "source_batch_id",
+    "source_name",
+    "last_sent_at",
+    "why_unknown",
     "attempts",
     "restored_by",
     "campaign",
 )
-"""The columns of the sheet, in order."""
+"""The columns of the sheet, in order: first what a person decides by."""
 
 COMMON_COLUMNS = tuple(
     one for one in COLUMNS if one not in ("candidate_url", "group", "restored_by")
