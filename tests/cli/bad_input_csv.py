@@ -106,6 +106,12 @@ CSV_JOBS: tuple[Case, ...] = (
         'unknown column "BATCH_ID"; did you mean "batch_id"?',
     ),
     job(
+        "an unknown column and a bad row",
+        f"batch_id,colour,copies\n{A},red,some\n",
+        'job.csv:1: unknown column "colour"',
+        'job.csv:2: column "copies": ',
+    ),
+    job(
         "an unknown column",
         f"batch_id,colour\n{A},red\n",
         'job.csv:1: unknown column "colour"; use batch_id',
@@ -292,6 +298,12 @@ CSV_JOBS: tuple[Case, ...] = (
     _named("a name with an escape", "a\x1b[31mb", '"\\x1b" (character 2) is a control character'),
     _named("a name with a C1 control", "a\x85b", "is a control character"),
     # rows that repeat others
+    job(
+        "a row that repeats another, and a bad row",
+        f"batch_id,name,copies\n{A},Wave,\n{A},Wave,\n{B},Wave,some\n",
+        "job.csv:3: this row repeats a duplicate of line 2",
+        'job.csv:4: column "copies": ',
+    ),
     job(
         "a row twice",
         f"batch_id,name\n{A},Wave\n{B},Wave\n{A},Wave\n",

@@ -342,7 +342,7 @@ def no_row_is_signed(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_campaign_is_compared(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(overlap, "shared_with", lambda _connection, _campaign: [])
+    patch.setattr(overlap, "shared_with", lambda _connection, _campaign: overlap.Shared())
 
 
 def no_ledger_lies_nearby(patch: pytest.MonkeyPatch) -> None:

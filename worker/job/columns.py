@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
-from worker.model.errors import SHOWN_PROBLEMS, JobError, Problem
 from worker.text import closest, quoted
 
 COLUMNS: Final = ("batch_id", "name", "upload_new_dataset", "copies", "tasks_per_group")
@@ -26,13 +23,6 @@ def column_problem(column: str, noun: str, known: tuple[str, ...] = COLUMNS) -> 
         return f"{this} contains a control character"
     own = f", and {noun}s of your own that begin with x_"
     return f"unknown {this}; {_meant(column, known)}use {', '.join(known)}{own}"
-
-
-def job_error(path: Path, problems: Iterable[Problem]) -> JobError:
-    """The error for a file with these problems: the first `SHOWN_PROBLEMS` of them, in the file's
-    order."""
-    in_order = sorted(problems, key=lambda problem: problem.line)
-    return JobError(path, in_order[:SHOWN_PROBLEMS], len(in_order))
 
 
 def _meant(column: str, known: tuple[str, ...]) -> str:

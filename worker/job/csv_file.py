@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from worker.job.cells import NO_EXTRA, CellsError, make_row
-from worker.job.columns import COLUMNS, column_problem, job_error
+from worker.job.columns import COLUMNS, column_problem
+from worker.job.problems import Problems
 from worker.job.text_file import broken_text, open_text
 from worker.model.error_values import begins_with_error_value, why_error_value
 from worker.model.errors import Problem, UsageError
@@ -86,12 +87,17 @@ def open_csv(path: Path, encoding: str) -> CsvJob:
         lines = _Lines(file, encoding)
         header = _header(_records(lines, delimiter))
     if isinstance(header, Problem):
-        raise job_error(path, [header])
-    if texts := list(_header_problems(header)):
-        raise job_error(path, [Problem(lines.start, text) for text in texts])
-    return CsvJob(
-        path, tuple(name for name in header if name.startswith("x_")), encoding, delimiter, header
-    )
+        raise Problems([header]).error(path)
+    own = tuple(name for name in header if name.startswith("x_"))
+    job = CsvJob(path, own, encoding, delimiter, header)
+    problems = Problems(Problem(lines.start, text) for text in _header_problems(header))
+    if problems.total:
+        if "batch_id" in header:  # otherwise the rows mean nothing
+            for one in job.rows():
+                if isinstance(one, Problem):
+                    problems.add(one)
+        raise problems.error(path)
+    return job
 
 
 def _delimiter(lines: _Lines) -> str:

@@ -17,7 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.model.errors import SHOWN_PROBLEMS, JobError, Problem, WorkerError
+from worker.job.problems import Problems
+from worker.model.errors import SHOWN_PROBLEMS, Problem, WorkerError
 from worker.model.job import Job, Row
 from worker.text import counted
 
@@ -108,25 +109,12 @@ def planned(job: Job, campaign: str, day: date) -> Iterator[Plan]:
         yield Plan(file, rows, items, job.extra_columns, job.comments, job.warnings, placeholders)
 
 
-class _Problems:
-    """The first problems in full, and the number of all."""
-
-    def __init__(self) -> None:
-        self.first: list[Problem] = []
-        self.total = 0
-
-    def add(self, problem: Problem) -> None:
-        self.total += 1
-        if len(self.first) < SHOWN_PROBLEMS:
-            self.first.append(problem)
-
-
 def _stage(
     connection: sqlite3.Connection, job: Job, campaign: str, day: date
 ) -> tuple[int, int, frozenset[str]]:
     """Write every duplicate. Returns the number of rows, the number of duplicates, and which
     placeholders names contain."""
-    problems = _Problems()
+    problems = Problems()
     extras: list[tuple[int, str]] = []
     rows = wanted = 0
     placeholders: frozenset[str] = frozenset()
@@ -145,8 +133,7 @@ def _stage(
                     f"{_json(column)}: {_json(cell)}" for column, cell in row.extra.items()
                 )
                 extras.append((row.line, f"{{{cells}}}"))
-            # After the first problem, the rest of the job is only read to find more problems.
-            if not problems.total and wanted <= MOST_ITEMS:
+            if wanted <= MOST_ITEMS:
                 yield from _items(row, campaign, day)
 
     connection.execute("BEGIN")
@@ -165,10 +152,9 @@ def _stage(
                 f"the job asks for {wanted:,} duplicates; one job may have at most {MOST_ITEMS:,}",
             )
         )
-    if not problems.total:
-        _refuse_repeated(connection, problems)
+    _refuse_repeated(connection, problems)
     if problems.total:
-        raise JobError(job.path, problems.first, problems.total)
+        raise problems.error(job.path)
     return rows, wanted, placeholders
 
 
@@ -187,7 +173,7 @@ def _items(row: Row, campaign: str, day: date) -> Iterator[Staged]:
         )
 
 
-def _refuse_repeated(connection: sqlite3.Connection, problems: _Problems) -> None:
+def _refuse_repeated(connection: sqlite3.Connection, problems: Problems) -> None:
     """Report each row that repeats a duplicate of an earlier row."""
     try:
         connection.execute(_IDENTITY)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from worker.job.cells import NO_EXTRA, CellsError, cell_problem, make_row
-from worker.job.columns import COLUMNS, column_problem, job_error
+from worker.job.columns import COLUMNS, column_problem
 from worker.job.explain import ID_IS_MISSING
+from worker.job.problems import Problems
 from worker.job.text_file import open_text
 from worker.job.yaml_nodes import QUOTES, Node, NotReadableError, read_nodes
 from worker.model.errors import Problem
@@ -33,13 +34,14 @@ def open_yaml(path: Path, encoding: str) -> YamlJob:
     invalid."""
     if path.stat().st_size > MAX_BYTES:
         what = f"the file is larger than {MAX_BYTES >> 20} MiB; write a job of this size as CSV"
-        raise job_error(path, [Problem(0, what)])
+        raise Problems([Problem(0, what)]).error(path)
     with open_text(path, encoding) as file:
         text = file.read()
     job = YamlJob(path)
     if problems := job.read(text, encoding):
         in_rows = (item for item in job.rows() if isinstance(item, Problem))
-        raise job_error(path, [*problems, *in_rows])
+        every = sorted([*problems, *in_rows], key=lambda problem: problem.line)
+        raise Problems(every).error(path)
     return job
 
 
