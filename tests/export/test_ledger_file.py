@@ -145,8 +145,8 @@ def test_a_formula_is_written_as_text(first: str) -> None:
         (None, ""),
         (True, "true"),
         (False, "false"),
-        (0, 0),
-        (-1, -1),
+        (0, "0"),
+        (-1, "-1"),
         ("", ""),
         ("a=b", "a=b"),
         (" =1", " =1"),
@@ -154,7 +154,7 @@ def test_a_formula_is_written_as_text(first: str) -> None:
         ("a\rb\r\nc\n", "a\nb\nc\n"),
     ],
 )
-def test_other_cells_stay_and_line_ends_are_line_feeds(value: Any, shown: Any) -> None:
+def test_other_cells_stay_and_line_ends_are_line_feeds(value: Any, shown: str) -> None:
     assert cell(value) == shown
 
 
