@@ -90,6 +90,23 @@ TABLE: dict[str, tuple[Situation, tuple[type[Accident], ...]]] = {
         NEW._replace(others=(few(WAVE, 3), few(WAVE, 2)), elsewhere=5),
         (Merged,),
     ),
+    "… and they have ten, which is less than half": (
+        NEW._replace(to_create=30, others=(few(WAVE, 6), few(WAVE, 4)), elsewhere=10),
+        NONE,
+    ),
+    "… and the campaign has sent something": (
+        LATER._replace(to_create=30, others=(few(WAVE, 6), few(WAVE, 4)), elsewhere=10),
+        (Merged,),
+    ),
+    "… and they have nine": (
+        LATER._replace(to_create=30, others=(few(WAVE, 6), few(WAVE, 3)), elsewhere=9),
+        NONE,
+    ),
+    "half of what was run with the same job file, under another name": (
+        NEW._replace(to_create=30, others=(few(WAVE, 5)._replace(has_job=True),)),
+        (Renamed,),
+    ),
+    "… of another file": (NEW._replace(to_create=30, others=(few(WAVE, 5),)), NONE),
     "… and together too": (
         NEW._replace(others=(few(WAVE, 3), few(WAVE, 3)), elsewhere=4),
         NONE,

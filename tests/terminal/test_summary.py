@@ -92,7 +92,7 @@ def test_not_all_created() -> None:
         "Ledger: ledgers/spring.csv",
         (
             "→ Run the job again. The next run sends 7 pending duplicates and rechecks 1 unknown"
-            " duplicate and resends it if it is confirmed missing. It creates nothing twice."
+            " duplicate and resends it if it is confirmed missing. It creates none of them twice."
         ),
         "  duplicate-batches run a.csv",
         "  Or only check what is unknown, and create nothing:",

@@ -454,12 +454,68 @@ def test_a_ledger_that_is_gone_is_noticed_by_the_names_that_exist(
     assert place.world.made == 6
 
 
+@pytest.mark.parametrize("name", ["Row {n}", "{campaign} {n}"])
+def test_a_renamed_job_that_was_continued_once_is_stopped_each_time(
+    place: Place, name: str
+) -> None:
+    """Somebody follows the advice, new rows are added, and cron runs the file as before."""
+    place.job(*rows(name=name), name="wave.csv")
+    assert run(place, "wave.csv").code == 0
+    (place.folder / "wave.csv").rename(place.folder / "final.csv")
+    assert run(place, "final.csv", "--campaign", "wave").code == 0
+    place.job(*rows(name=name), *rows(7, "More {n}"), name="final.csv")
+    said = "campaign wave already. This job file was run as that campaign before."
+    refused(run(place, "final.csv"), said)
+    assert place.world.made == 6
+
+
+def test_rows_of_an_urgent_job_are_not_created_again_nights_later(place: Place) -> None:
+    """A night creates two rows of a job; somebody creates the last two with a job of their own."""
+    place.job(*rows(8), name="wave.csv")
+    assert run(place, "wave.csv", "--limit", 2).code == 1
+    place.job(*rows(8)[6:], name="urgent.csv")
+    assert run(place, "urgent.csv").code == 0
+    second = run(place, "wave.csv", "--limit", 2)
+    assert "2 duplicates of this job exist in campaign urgent already" in second.err
+    for _ in range(2):
+        ended = run(place, "wave.csv", "--limit", 2)
+        refused(ended, "2 of 4 duplicates to be created exist already: 2 in campaign urgent")
+    assert place.world.made == 6
+
+
+def test_shared_rows_that_a_limit_left_for_later_are_not_created_silently(place: Place) -> None:
+    waves(place, 1, 2)
+    shared = rows(2, "Wave 2-{n}")
+    place.job(*rows(name="Wave 1-{n}"), *rows(3, "More {n}"), *shared, name="wave-1.csv")
+    assert run(place, "wave-1.csv", "--limit", 3).code == 1
+    ended = run(place, "wave-1.csv")
+    refused(ended, "2 of 2 duplicates to be created exist already: 2 in campaign wave-2")
+    assert place.world.made == 12 + 3
+    assert run(place, "wave-1.csv", "--allow-existing", "--limit", 1).code == 1
+    assert run(place, "wave-1.csv").code == 0, "it is agreed to once"
+
+
+def test_a_quiet_run_after_a_lost_ledger_tells_of_the_names_that_exist(made: Place) -> None:
+    """The job has grown, so that most of its names are new."""
+    shutil.rmtree(made.folder / "ledgers")
+    made.job(*rows(), *rows(7, "More {n}"), name="wave.csv")
+    ended = run(made, "wave.csv")
+    assert "6 of the names already exist on batches that this ledger does not know" in ended.err
+    assert (ended.code, ended.out) == (0, "")
+    again = run(made, "wave.csv")
+    assert (again.code, again.err) == (0, "")
+
+
 def test_a_ledger_database_with_other_campaigns_is_not_to_be_replaced(made: Place) -> None:
     database = made.folder / "ledgers" / "ledger.db"
     for file in (made.folder / "ledgers").iterdir():
         file.unlink()
     first = run(made, "wave.csv")
-    refused(first, f"move it to {database}, or name it with --database")
+    refused(
+        first,
+        f"move it to {database} (an empty one may be there after this run), or name it with"
+        " --database",
+    )
     notes = [event["text"] for event in first.events("note")]
     assert notes == [], "nothing was created, so nothing will have the same names"
     made.job(*rows(name="Other {n}"), name="other.csv")

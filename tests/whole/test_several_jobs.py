@@ -316,7 +316,7 @@ def test_the_guards_against_accidents_are_those_of_each_job(here: Here) -> None:
     assert ended.code == 2
     assert values(lines, "job", "exit_code") == [("jobs/a.csv", 0), ("jobs/b.csv", 2)]
     assert "these duplicates seem to exist already" in lines[1]["error"]
-    assert "If you need only one of the two files, delete the other." in lines[1]["error"]
+    assert "If both files have the same rows, delete one." in lines[1]["error"]
     assert "run this job with --allow-existing" in lines[1]["error"]
     assert place.world.made == 2
 

@@ -59,7 +59,7 @@ class Night(Place):
             (r"\d\d:\d\d(:\d\d)?( UTC)?", "TIME"),
             (r'"pid": \d+|process \d+', "PROCESS"),
             (r"rename its schema \(ALTER SCHEMA [^)]+\)", "move the old copy away"),
-            (r"move it to DATABASE, or name it", "name it"),  # nobody moves a schema
+            (r"move it to DATABASE \([^)]+\), or name it", "name it"),  # nobody moves a schema
             (r'"duration_s": [\d.]+', "DURATION"),
             (r"(under )?\d+(\.\d+)? ?(ms|s|seconds?|KiB|MiB)\b", "AMOUNT"),
             (r"\d+\.\d+", "NUMBER"),
@@ -240,6 +240,10 @@ def test_what_the_campaign_or_another_one_has_sent_is_refused_alike(pair: Pair) 
     pair.any(*RUN, "--campaign", "other")
     pair.both(*RUN, code=2)
     assert pair.file.world.made == pair.server.world.made == 8
+    pair.any(*RUN, "--allow-existing", "--limit", "1")
+    _, there = pair.any(*RUN)
+    assert there.code == 0, "it is agreed to once"
+    assert pair.file.world.made == pair.server.world.made == 12
 
 
 def test_several_jobs_are_run_alike(pair: Pair) -> None:

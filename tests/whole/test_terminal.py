@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import pyte
 import pytest
 
-from tests.support.command import PROGRAM, source_id
-from tests.whole.conftest import Place
+from tests.support.command import PROGRAM, command, source_id
+from tests.whole.conftest import CRON, Place
 from worker.sandbox.options import SandboxOptions
 
 if sys.platform == "win32":
@@ -325,6 +325,40 @@ def test_a_job_that_was_written_again_is_refused_at_a_terminal_too(place: Place,
         assert "Was the job written again" in terminal.seen
         assert place.run().code == 2
     assert place.world.made == 4
+
+
+def test_a_no_to_a_few_rows_that_exist_leaves_them_new(place: Place) -> None:
+    def other(rows: int) -> dict[str, object]:
+        return {"batch_id": source_id(2), "name": "Other {n}", "copies": rows}
+
+    job(place)
+    assert place.run().code == 0
+    place.job(other(1), name="other.csv")
+    assert command(["run", "other.csv", *CRON], place.folder, place.environ).code == 0
+    rows = (place.folder / "job.csv").read_text(encoding="utf-8").splitlines()
+    place.job(other(9), name="other.csv")
+    with (place.folder / "other.csv").open("a", encoding="utf-8") as file:
+        file.write("\n".join(rows[1:]) + "\n")
+    told = "5 duplicates of this job exist in campaign job already and will be created a second"
+    for _ in range(2):
+        terminal = open_terminal(place, "run", "other.csv")
+        terminal.expect("Continue? [y/N]")
+        assert told in " ".join(terminal.seen.split())
+        terminal.type("n\n")
+        assert terminal.end() == 1
+        assert "nothing was created" in terminal.seen
+    assert place.world.made == 6
+    assert told in place.command("check", "other.csv").out
+    terminal = open_terminal(place, "run", "other.csv", "--limit", "8")
+    terminal.expect("Continue? [y/N]")
+    terminal.type("y\n")
+    terminal.expect("Create them? [y/N]")
+    terminal.type("y\n")
+    assert terminal.end() == 1
+    assert command(["run", "other.csv", *CRON], place.folder, place.environ).code == 0, (
+        "it is agreed to once"
+    )
+    assert place.world.made == 6 + 13
 
 
 def test_what_looks_like_an_accident_is_created_if_a_person_says_yes(place: Place) -> None:

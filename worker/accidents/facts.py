@@ -4,7 +4,7 @@ and from the plan. It decides nothing."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -46,6 +46,7 @@ def situation(
     If the campaign has already sent a request, others are compared only with what it would create
     (`shared_later`). With `new_each_day`, its campaign is not compared with other campaigns of
     its database. Raises one of DATABASE_ERRORS."""
+    own = Path(os.path.realpath(job.path))
     if overlap.sent_before(reader, campaign):
         with reader.attached(plan.file):
             create = overlap.to_create(reader, campaign, retry_failed=retry_failed)
@@ -54,6 +55,7 @@ def situation(
             shared = Shared()
             if not (named_on_purpose or new_each_day):
                 shared = overlap.shared_later(reader, campaign, retry_failed=retry_failed)
+                shared = shared._replace(campaigns=tuple(_with_job(shared.campaigns, own)))
             again = overlap.written_again(reader, campaign)
             respelled = overlap.respelled(reader, campaign)
         return LaterRun(create, named_on_purpose, *shared, again, respelled)
@@ -67,6 +69,7 @@ def situation(
     others = [one for one in here.campaigns if one.campaign != campaign]
     if "campaign" in plan.placeholders and not (named_on_purpose or new_each_day):
         others += _by_their_own_name(reader, job, campaign, day, plan.items)
+    others = list(_with_job(others, own))
     folders = _folders_of(job.path)
     nearby = overlap.shared_nearby(
         list(_files_nearby(folders, database)), plan.file, campaign, api_url, _beside(folders)
@@ -77,15 +80,21 @@ def situation(
 def _by_their_own_name(
     reader: Reader, job: Job, campaign: str, day: date, items: int
 ) -> Iterator[Overlap]:
-    """What the job of so many `items` shares with campaigns whose job file is gone, planned with
-    their names in place of {campaign}. If the job was renamed, {campaign} now gives its duplicates
-    other names. A copied job is meant to have them."""
+    """What the job of so many `items` shares with campaigns whose job file is gone or is this one,
+    planned with their names in place of {campaign}. If the job was renamed, {campaign} now gives
+    its duplicates other names. A copied job is meant to have them."""
+    own = Path(os.path.realpath(job.path))
     jobs = overlap.jobs_of_campaigns(reader)
-    gone = [name for name, path in jobs if name != campaign and is_gone(path)]
-    for name in gone[: max(5, MOST_PLANNED // max(1, items))]:
+    left = [name for name, path in jobs if name != campaign and (path == own or is_gone(path))]
+    for name in left[: max(5, MOST_PLANNED // max(1, items))]:
         with planned(job, name, day) as plan, reader.attached(plan.file):
             shared = overlap.shared_with(reader, name).campaigns
             yield from (one._replace(lacking=0) for one in shared if one.has_name)
+
+
+def _with_job(others: Iterable[Overlap], own: Path) -> Iterator[Overlap]:
+    """These campaigns, with whether their latest run was of the job file `own`."""
+    return (one._replace(has_job=one.job == own) for one in others)
 
 
 def _folders_of(job: Path) -> list[Path]:

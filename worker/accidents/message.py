@@ -114,13 +114,17 @@ def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> M
             shown = others[:MOST_NAMED]
             parts = joined([f"{one.same_sent:,} in campaign {one.campaign}" for one in shown])
             more = f", and some in {len(others) - len(shown):,} more" if others[MOST_NAMED:] else ""
+            advice = (
+                "Remove these rows from the job; the other campaigns continue with their own jobs"
+            )
+            if gone := joined([str(one.job) for one in shown if one.job_gone]):
+                advice += f" (put {gone} back)"
             return Message(
                 f"{intended.job}: {items:,} of {counted(to_create, 'duplicate')} to be created"
                 f" {_exist(items)} already: {parts}{more}. Were the rows of other jobs written into"
                 " this one?",
                 tuple(_shown_of(one, intended) for one in shown),
-                "Remove these rows from the job; the other campaigns continue with their own jobs."
-                " To see what was sent:",
+                f"{advice}. To see what was sent:",
             )
         case WrittenAgain(items, to_create, respelled):
             return Message(
@@ -196,8 +200,8 @@ def _renamed(other: Overlap, intended: IntendedRun) -> Message:
         advice = "To continue the campaign:"
     else:
         question = f"Did you copy the job file {other.job}?"
-        advice = "If you need only one of the two files, delete the other. To continue that"
-        advice += " campaign with this job:"
+        advice = "If both files have the same rows, delete one. To continue that campaign with this"
+        advice += " job:"
     return Message(
         f"{intended.job}: {_shares(other)} campaign {other.campaign} already. {question}",
         (_continue(other, intended),),

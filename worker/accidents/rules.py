@@ -184,11 +184,12 @@ def _of_other_campaigns(situation: Situation) -> Iterator[Accident]:
     """The job was renamed or copied, or rows of other jobs were written into it."""
     if situation.named_on_purpose:
         return
+    is_too_much = _are_many if isinstance(situation, LaterRun) else _is_half
     elsewhere, to_create = situation.elsewhere, situation.to_create
     other = _most_alike(situation.others, to_create)
     if other and not other.lacking:
         yield Renamed(other)
-    elif other or (elsewhere and _is_half(elsewhere, to_create)):
+    elif other or is_too_much(elsewhere, to_create):
         yield Merged(elsewhere, to_create, _with_some_sent(situation.others))
 
 
@@ -218,13 +219,16 @@ def _most_alike(others: tuple[Overlap, ...], to_create: int) -> Overlap | None:
     would create (`to_create`) and has sent some of that: those duplicates would be created again,
     and the others are the campaign's unfinished part.
 
-    If the campaign's job file is gone, half of what the campaign has sent is enough: somebody may
-    have renamed and extended the job."""
+    If the campaign's job file is gone or is this one, half of what the campaign has sent is enough:
+    somebody may have renamed and extended the job."""
     alike = [
         one
         for one in others
         if one.same_sent
-        and (_is_half(one.same, to_create) or (one.job_gone and _is_half(one.same_sent, one.sent)))
+        and (
+            _is_half(one.same, to_create)
+            or ((one.job_gone or one.has_job) and _is_half(one.same_sent, one.sent))
+        )
     ]
     return max(alike, key=lambda one: (one.same_sent, one.same), default=None)
 

@@ -30,7 +30,7 @@ from worker.accidents.rules import (
     accidents,
     created_again,
 )
-from worker.cli.ask import has_person
+from worker.cli.ask import agrees, has_person
 from worker.cli.common import campaign_of, invocation, restoring
 from worker.folders import changed_at, without_dots
 from worker.job.plan import Plan
@@ -43,6 +43,7 @@ from worker.model.job import Job
 from worker.model.server_address import DatabaseLocation, ServerAddress
 from worker.restore.lost_database import files_of, move_away, newer_file
 from worker.settings.settings import Settings
+from worker.text import visible
 
 
 def situation_of(
@@ -150,16 +151,24 @@ class Guard:
     def look(self, reader: Reader) -> None:
         """Check the ledgers, before anything is sent or recorded.
 
-        Raises AccidentError if it looks like an accident, and UsageError if somebody must confirm
-        but nobody can be asked. Raises one of DATABASE_ERRORS."""
+        Raises AccidentError if it looks like an accident, DeclinedError if a person does not agree
+        to create some duplicates a second time, and UsageError if somebody must confirm but nobody
+        can be asked. Raises one of DATABASE_ERRORS."""
         self.situation = situation_of(reader, self._settings, self._job, self._plan, self._api_url)
         found = () if self.situation is None else accidents(self.situation)
         self._found = found
         # A person is asked after the job has been planned. Then the job's new rows are no longer
         # new, and what left it is gone: after a "no" the next run could not tell what they were.
+        # So these rows are refused, or agreed to, before.
         of_rows = (Renamed, Merged, WrittenAgain)
         is_later = isinstance(self.situation, LaterRun)
         if self.asks and not (is_later and any(isinstance(one, of_rows) for one in found)):
+            again = "\n".join(self.notes()) if is_later else ""
+            if again and not agrees(f"{visible(str(self._job.path))}: {again}. Continue?"):
+                raise DeclinedError(
+                    "nothing was created.",
+                    hint="Remove the rows of these duplicates from the job, or answer y.",
+                )
             return
         if found:
             raise self.refusal(found)

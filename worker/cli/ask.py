@@ -89,6 +89,19 @@ async def ask(question: Question, where: str, stop: Stop, findings: str = "") ->
         group.start_soon(leave_when_stopped)
         answer = await _line()
         group.cancel_scope.cancel()
+    return _is_yes(answer)
+
+
+def agrees(question: str) -> bool:
+    """Ask before the run has begun. The answer is as in `ask`."""
+    warn(f"{question} [y/N] ")
+    try:
+        return _is_yes(sys.stdin.readline())
+    except OSError:
+        return _is_yes("")
+
+
+def _is_yes(answer: str) -> bool:
     if not answer.endswith("\n"):
         warn("\n")
     return answer.strip().lower() in ("y", "yes")

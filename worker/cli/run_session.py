@@ -23,6 +23,7 @@ from worker.cli.signals import Interrupts, ignore_late_hangup, watch_signals
 from worker.export.commands import Commands
 from worker.export.replacing import remove_leftovers
 from worker.ledger.database import Held
+from worker.ledger.overlap import note_agreement
 from worker.ledger.seat import CONNECTS_WITHIN_S
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
@@ -34,10 +35,10 @@ from worker.rate.pacer import Pacer
 from worker.run.job_run import JobRun
 from worker.run.limits import Limits
 from worker.run.options import Options
-from worker.run.question import Question, for_person
+from worker.run.question import Question, for_person, names_taken_text
 from worker.run.result import Result
 from worker.terminal.logs import Logs, resolved
-from worker.terminal.output import warn
+from worker.terminal.output import complain, warn
 from worker.terminal.progress import Progress, style
 from worker.terminal.secrets import Scrubber
 from worker.terminal.summary import summary_json
@@ -227,6 +228,12 @@ class RunSession:
         if not guard.asks:
             if question.accidents:
                 raise guard.refusal(question.accidents)
+            settings = self._request.settings
+            # A dated campaign is new each night, and may mean to have the names of other batches.
+            if question.unexpected and settings.quiet and not settings.campaign_dated:
+                complain(names_taken_text(question.unexpected, question.taken_example))
+            if guard.situation is None and question.create:
+                await self._note_agreement()
             return True
         where = SANDBOX_LABEL if target.is_sandbox else target.url
         findings = full_text(guard.messages(question.accidents)) if question.accidents else ""
@@ -239,10 +246,16 @@ class RunSession:
             question = await self._database.query(for_person, question)
         agreed = await ask(question, where, self._stop, findings)
         if agreed:
+            await self._note_agreement()
             self._progress.resume()
         elif question.accidents and not self._stop.asked:
             raise guard.declined(question.accidents)
         return agreed
+
+    async def _note_agreement(self) -> None:
+        """Record that somebody agreed to what this run creates a second time."""
+        if self._database is not None:
+            await self._database.call(note_agreement, self._request.campaign)
 
     def _present(self, result: Result, follow_up: Commands) -> int:
         """Print the result. Returns the exit code. Raises the run's refusal."""

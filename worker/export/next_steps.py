@@ -228,4 +228,4 @@ def _effect(pending: int, to_settle: int, to_set_up: int) -> str:
             f"sets up {to_set_up:,} {verb(to_set_up, 'batch', 'batches')}, after a look at"
             f" {verb(to_set_up, 'it', 'them')}"
         )
-    return f"The next run {joined(parts)}. It creates nothing twice." if parts else ""
+    return f"The next run {joined(parts)}. It creates none of them twice." if parts else ""

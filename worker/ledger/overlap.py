@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from worker.folders import changed_at, is_gone
 from worker.ledger.database import belongs_to
-from worker.ledger.handle import Reader
+from worker.ledger.handle import Reader, Writer
+from worker.ledger.moved import note_fact
 from worker.ledger.sqlite.database import APPLICATION_ID, HEADER, META_SINCE
 from worker.ledger.sqlite.engine import SqliteEngine
 from worker.model.names import plain_spelling
@@ -53,6 +54,11 @@ OTHER_ENDINGS = (
 """Name endings of files that are never opened to see whether they are databases."""
 
 
+AGREED = "agreed:"
+"""What the key of this fact begins with; the campaign's name follows. Its value is the number of
+the last item that there was."""
+
+
 class Overlap(NamedTuple):
     """A campaign and what it shares with a plan.
 
@@ -61,6 +67,7 @@ class Overlap(NamedTuple):
     sent      how many of all its duplicates exist or may exist
     job, ledger: the files of its latest run
     job_gone  whether that job file no longer exists
+    has_job   whether that job file is the run's own
     lacking   how many of the plan's duplicates it has not sent, although other campaigns of its
               database have: if it continued with the job, it would create those a second time
     database  its database file (None: the run's own database)
@@ -78,6 +85,7 @@ class Overlap(NamedTuple):
     beside_job: bool = False
     has_name: bool = False
     job_gone: bool = False
+    has_job: bool = False
     lacking: int = 0
 
 
@@ -172,14 +180,18 @@ def shared_with(reader: Reader, campaign: str) -> Shared:
 
 def shared_later(reader: Reader, campaign: str, *, retry_failed: bool) -> Shared:
     """Other campaigns that share with the plan what `to_create` counts, if `campaign` has sent
-    something. What they have sent counts if it is new in the campaign's job, or if they sent it
-    after the campaign last sent something.
+    something. What they have sent counts if `campaign` never sent it, if they planned it later, or
+    if they sent it after `campaign` last sent something; except what they had planned when somebody
+    last agreed to it (`note_agreement`).
 
     This is asked every night, and there may be years of campaigns and duplicates. So only campaigns
     that ran since then are compared, and the latest one of each job (of a bounded number of jobs);
     `Overlap.sent` is counted only until it is clear whether half of it is in the plan."""
     found = reader.execute(
-        "shared_with_plan_later", campaign=campaign, retry_failed=int(retry_failed)
+        "shared_with_plan_later",
+        campaign=campaign,
+        agreed=f"{AGREED}{campaign}",
+        retry_failed=int(retry_failed),
     ).fetchall()
     if not any(same_sent for _, _, _, same_sent, *_ in found):
         return Shared()
@@ -191,6 +203,13 @@ def shared_later(reader: Reader, campaign: str, *, retry_failed: bool) -> Shared
         for number, name, same, same_sent, job, ledger, _ in found
     )
     return Shared(tuple(campaigns), found[0][-1])
+
+
+def note_agreement(writer: Writer, campaign: str) -> None:
+    """Record that somebody agreed to create a second time what other campaigns have planned until
+    now."""
+    last = writer.execute("last_item").fetchone()[0]
+    note_fact(writer, f"{AGREED}{campaign}", str(last or 0))
 
 
 def _count_sent(reader: Reader, campaign: int, limit: int) -> int:

@@ -646,16 +646,19 @@ WHERE NOT EXISTS (
 SELECT count(*) FROM (<<of_plan_to_create>>) AS w;
 
 -- name: shared_with_plan_later
--- What other campaigns share with them: the same source, name and flag. Of those that are new in the
--- campaign, all that others have sent counts. Of the rest, only what others sent after the campaign's
--- last run that sent something. A run that crashed counts if one of its requests was answered. Campaigns
--- that ran since then are compared, and the latest one of each of the 100 jobs that ran last: this is
--- asked every night. `sent_in_all` counts each duplicate once.
+-- What other campaigns share with them: the same source, name and flag. Of those that the campaign
+-- never sent, all that others have sent counts, except what they had planned when somebody last agreed
+-- to create that again: items up to the number in the fact :agreed. Of the rest, what others planned
+-- later (a higher number), or sent after the campaign's last run that sent something. A run that crashed
+-- counts if one of its requests was answered. Campaigns that ran since then are compared, and the latest
+-- one of each of the 100 jobs that ran last: this is asked every night. `sent_in_all` counts each
+-- duplicate once.
 WITH RECURSIVE latest AS (
     SELECT coalesce((SELECT q.id FROM campaigns AS c CROSS JOIN runs AS q
             ON q.campaign_id = c.id AND (q.requests > 0 OR EXISTS (
                 SELECT 1 FROM attempts AS a WHERE a.run_id = q.id AND a.outcome = 'created'))
-        WHERE c.name = :campaign ORDER BY q.id DESC LIMIT 1), 0) AS run
+        WHERE c.name = :campaign ORDER BY q.id DESC LIMIT 1), 0) AS run,
+        coalesce((SELECT CAST(value AS BIGINT) FROM meta WHERE key = :agreed), 0) AS agreed
 ),
 jobs AS ( -- each step finds the next one in the index, so that not all runs are read
     SELECT min(job) AS job FROM runs
@@ -675,17 +678,18 @@ others AS MATERIALIZED (
 ),
 wanted AS MATERIALIZED (
     SELECT w.source_id, w.template, w.upload_new_dataset, count(*) AS items,
-           NOT EXISTS (SELECT 1 FROM items AS i
+           greatest((SELECT agreed FROM latest), coalesce((SELECT max(i.id) FROM items AS i
                WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign)
                  AND i.source_id = w.source_id AND i.template = w.template
-                 AND i.upload_new_dataset = w.upload_new_dataset) AS is_new
+                 AND i.upload_new_dataset = w.upload_new_dataset
+                 AND (i.attempts > 0 OR i.status <> 'pending')), 0)) AS since
     FROM (<<of_plan_to_create>>) AS w GROUP BY w.source_id, w.template, w.upload_new_dataset
 ),
 known AS MATERIALIZED (
     SELECT i.campaign_id, w.source_id, w.template, w.upload_new_dataset, w.items AS wanted,
            count(*) AS items,
            count(*) FILTER (WHERE (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
-               AND (w.is_new OR EXISTS (SELECT 1 FROM attempts AS a
+               AND (i.id > w.since OR EXISTS (SELECT 1 FROM attempts AS a
                    WHERE a.item_id = i.id AND a.run_id > (SELECT run FROM latest)))) AS sent
     FROM wanted AS w CROSS JOIN others AS o
     CROSS JOIN items AS i ON i.campaign_id = o.campaign_id AND i.source_id = w.source_id

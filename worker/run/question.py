@@ -22,6 +22,9 @@ class Question(NamedTuple):
     taken_example  one name that already exists; None if there is none
     counts         how many duplicates of the job have which status
     accidents      what looks like an accident
+    unexpected     how many of the names exist on batches that are not in this database, although
+                   the campaign has sent nothing; otherwise, how many have appeared since it last
+                   sent something
     set_up         how many existing batches the run would set up
 
     These are read only if a person is asked (see `for_person`):
@@ -37,6 +40,7 @@ class Question(NamedTuple):
     taken_example: str | None
     counts: Counts
     accidents: tuple[Accident, ...] = ()
+    unexpected: int = 0
     set_up: int = 0
     workspaces: tuple[Workspace, ...] = ()
     names: tuple[str, ...] = ()
@@ -49,7 +53,8 @@ def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) 
     duplicates (None: all)."""
     reader, campaign, run = ledger, ledger.campaign, ledger.run
     names = views.names_taken(reader, campaign, run, None)
-    if names.taken and isinstance(situation, LaterRun):
+    is_later = isinstance(situation, LaterRun)
+    if names.taken and is_later:
         latest = views.latest_baseline(reader, campaign)
         names = views.names_taken(reader, campaign, run, latest)
     return Question(
@@ -58,6 +63,7 @@ def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) 
         taken_example=names.example,
         counts=views.counts(reader, campaign),
         accidents=() if situation is None else accidents(with_names(situation, names)),
+        unexpected=names.appeared if is_later else names.taken,
         set_up=setups.count_to_set_up(reader, campaign),
     )
 

@@ -247,5 +247,6 @@ def _campaign(command: str, given: _Given, date: dt.date, job: Path | None) -> s
             return None  # the job's latest run names its campaign
         raise UsageError(
             f"{job}: the file's name cannot be used as the campaign: {problem}",
-            hint="Rename the file, or name the campaign with --campaign NAME.",
+            hint="Rename the file, or name the campaign with --campaign NAME. If this is another"
+            " copy of a job file, use that file's name.",
         ) from None
