@@ -198,6 +198,25 @@ def test_a_job_whose_names_are_spelled_differently_is_stopped(
     assert place.world.made == 5
 
 
+def test_a_job_that_a_spreadsheet_saved_under_another_name_is_stopped(place: Place) -> None:
+    named(place, "007", "008", "Wave")
+    assert run(place, "wave.csv").code == 0
+    named(place, "7", "8", "Wave", "Another")
+    (place.folder / "wave.csv").rename(place.folder / "fixed.csv")
+    said = "3 duplicates of this job (2 of them with another spelling, such as '7' for '007') are"
+    refused(run(place, "fixed.csv"), said, "in campaign wave already")
+    assert said in place.command("check", "fixed.csv").out
+    named(place, "007", "008", "Wave", "Another")
+    (place.folder / "wave.csv").rename(place.folder / "fixed.csv")
+    assert run(place, "fixed.csv", "--campaign", "wave").code == 0
+    assert place.world.made == 4
+    named(place, "7", *(f"More {n}" for n in range(4)))
+    (place.folder / "wave.csv").rename(place.folder / "few.csv")
+    few = run(place, "few.csv")
+    assert "1 duplicate of this job (1 of them with another spelling" in few.err
+    assert place.world.made == 9
+
+
 def test_the_next_wave_in_the_same_file_is_no_other_spelling(place: Place) -> None:
     named(place, "Wave 1", "Wave 2")
     assert run(place, "wave.csv").code == 0

@@ -243,6 +243,9 @@ def test_what_the_campaign_or_another_one_has_sent_is_refused_alike(pair: Pair) 
     pair.any(*RUN, "--allow-existing", "--limit", "1")
     _, there = pair.any(*RUN)
     assert there.code == 0, "it is agreed to once"
+    pair.job(wave | {"name": "OTHER {n:02}", "copies": 4}, name="saved.csv")
+    pair.both("check", "saved.csv", code=1)
+    pair.both("run", "saved.csv", "--yes", code=2)
     assert pair.file.world.made == pair.server.world.made == 12
 
 

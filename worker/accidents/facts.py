@@ -47,13 +47,14 @@ def situation(
     (`shared_later`). With `new_each_day`, its campaign is not compared with other campaigns of
     its database. Raises one of DATABASE_ERRORS."""
     own = Path(os.path.realpath(job.path))
+    is_meant = named_on_purpose or new_each_day
     if overlap.sent_before(reader, campaign):
         with reader.attached(plan.file):
             create = overlap.to_create(reader, campaign, retry_failed=retry_failed)
             if not create:
                 return LaterRun(create, named_on_purpose)
             shared = Shared()
-            if not (named_on_purpose or new_each_day):
+            if not is_meant:
                 shared = overlap.shared_later(reader, campaign, retry_failed=retry_failed)
                 shared = shared._replace(campaigns=tuple(_with_job(shared.campaigns, own)))
             again = overlap.written_again(reader, campaign)
@@ -64,10 +65,13 @@ def situation(
             create = overlap.not_created(reader, campaign)
             # There may be many nightly campaigns, all with the same duplicates.
             here = Shared() if new_each_day else overlap.shared_with(reader, campaign)
+            if not is_meant:
+                any_spelling = overlap.with_other_spellings(reader, here.campaigns)
+                here = here._replace(campaigns=any_spelling)
     else:
         create, here = plan.items, Shared()
     others = [one for one in here.campaigns if one.campaign != campaign]
-    if "campaign" in plan.placeholders and not (named_on_purpose or new_each_day):
+    if "campaign" in plan.placeholders and not is_meant:
         others += _by_their_own_name(reader, job, campaign, day, plan.items)
     others = list(_with_job(others, own))
     folders = _folders_of(job.path)

@@ -93,7 +93,7 @@ def created_again_notes(again: CreatedAgain) -> Iterator[str]:
         )
     for other in again.campaigns[:MOST_NAMED]:
         yield (
-            f"{counted(other.same_sent, 'duplicate')} of this job"
+            f"{counted(other.same_sent, 'duplicate')} of this job{_spelled(other.respelled)}"
             f" {verb(other.same_sent, 'exists', 'exist')} in campaign {other.campaign} already and"
             " will be created a second time"
         )
@@ -192,7 +192,10 @@ def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> M
 
 
 def _renamed(other: Overlap, intended: IntendedRun) -> Message:
-    if other.job_gone:
+    if other.respelled.items:
+        question = "Was the job saved under another name, and changed by a spreadsheet?"
+        advice = "Write its names as they were. Then continue that campaign with this job:"
+    elif other.job_gone:
         question = "Did you rename the job file?"
         advice = "To continue that campaign, give the job its old name, or run this job by itself:"
     elif other.job == intended.job:
@@ -217,7 +220,9 @@ def _knows(other: Overlap) -> str:
 
 
 def _shares(other: Overlap) -> str:
-    return f"{counted(other.same, 'duplicate')} of this job {verb(other.same, 'is', 'are')} in"
+    spelled = _spelled(other.respelled)
+    are = verb(other.same, "is", "are")
+    return f"{counted(other.same, 'duplicate')} of this job{spelled} {are} in"
 
 
 def _spelled(respelled: Respelled) -> str:

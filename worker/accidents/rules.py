@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from worker.ledger.overlap import Overlap, Respelled
+from worker.ledger.overlap import NOT_RESPELLED, Overlap, Respelled
 from worker.ledger.views import Names
 
 MANY = 10
@@ -24,9 +24,6 @@ and a job that is written again is often extended."""
 
 NO_NAMES = Names(items=0, taken=0, example=None, own_taken=0)
 """Before a listing has shown which names exist."""
-
-
-NOT_RESPELLED = Respelled()
 
 
 class FirstRun(NamedTuple):

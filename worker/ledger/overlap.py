@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import islice
@@ -59,6 +60,18 @@ AGREED = "agreed:"
 the last item that there was."""
 
 
+class Respelled(NamedTuple):
+    """How many duplicates have another spelling of a name that was sent, and the first of them: the
+    name that was `sent`, and the name that it has `now`."""
+
+    items: int = 0
+    sent: str = ""
+    now: str = ""
+
+
+NOT_RESPELLED = Respelled()
+
+
 class Overlap(NamedTuple):
     """A campaign and what it shares with a plan.
 
@@ -68,6 +81,7 @@ class Overlap(NamedTuple):
     job, ledger: the files of its latest run
     job_gone  whether that job file no longer exists
     has_job   whether that job file is the run's own
+    respelled how many of `same` have another spelling of the name
     lacking   how many of the plan's duplicates it has not sent, although other campaigns of its
               database have: if it continued with the job, it would create those a second time
     database  its database file (None: the run's own database)
@@ -86,6 +100,7 @@ class Overlap(NamedTuple):
     has_name: bool = False
     job_gone: bool = False
     has_job: bool = False
+    respelled: Respelled = NOT_RESPELLED
     lacking: int = 0
 
 
@@ -95,15 +110,6 @@ class Shared(NamedTuple):
 
     campaigns: tuple[Overlap, ...] = ()
     sent: int = 0
-
-
-class Respelled(NamedTuple):
-    """How many duplicates have another spelling of a name that was sent, and the first of them: the
-    name that was `sent`, and the name that it has `now`."""
-
-    items: int = 0
-    sent: str = ""
-    now: str = ""
 
 
 def sent_before(reader: Reader, campaign: str) -> bool:
@@ -136,14 +142,14 @@ def respelled(reader: Reader, campaign: str) -> Respelled:
     # Sorted, so that the example is the same on every engine.
     leaving = sorted(map(tuple, reader.execute("leaving", campaign=campaign)))
     if not leaving:
-        return Respelled()
+        return NOT_RESPELLED
     as_written = {(source_id, template, flag) for source_id, template, flag, _ in leaving}
     sent: dict[tuple[str, str, int], tuple[int, str]] = {}
     for source_id, template, flag, items in leaving:
         same = (source_id, plain_spelling(template), flag)
         before, example = sent.get(same, (0, template))
         sent[same] = before + items, example
-    found = Respelled()
+    found = NOT_RESPELLED
     wanted = reader.execute("plan_never_sent", campaign=campaign)
     for source_id, template, flag, items in sorted(map(tuple, wanted)):
         same = (source_id, plain_spelling(template), flag)
@@ -176,6 +182,41 @@ def shared_with(reader: Reader, campaign: str) -> Shared:
         for name, same, same_sent, sent, job, ledger, in_all in found
     )
     return Shared(tuple(campaigns), found[0][-1] if found else 0)
+
+
+def with_other_spellings(reader: Reader, shared: Sequence[Overlap]) -> tuple[Overlap, ...]:
+    """What campaigns have sent of the plan (table `plan.staged`) in any spelling of the names, if
+    they have sent some in another one; the rest of `shared` as it is."""
+    wanted = Counter[tuple[str, str, int]]()
+    written = dict[tuple[str, str, int], str]()
+    as_written = set[tuple[str, str, int]]()
+    for source_id, template, flag, items in sorted(map(tuple, reader.execute("plan_by_name"))):
+        name = (source_id, plain_spelling(template), flag)
+        wanted[name] += items
+        written.setdefault(name, template)
+        as_written.add((source_id, template, flag))
+    sent = defaultdict[int, Counter[tuple[str, str, int]]](Counter)
+    found = dict[int, Respelled]()
+    for number, source_id, template, flag, items in reader.stream("sent_of_plan_sources"):
+        name = (source_id, plain_spelling(template), flag)
+        again = min(items, wanted[name] - sent[number][name])
+        if again > 0:
+            sent[number][name] += again
+            if (source_id, template, flag) not in as_written:
+                before = found.get(number, NOT_RESPELLED)
+                found[number] = Respelled(
+                    before.items + again, before.sent or template, before.now or written[name]
+                )
+    campaigns = {one.campaign: one for one in shared}
+    for number, respelled in found.items():
+        same = sent[number].total()
+        name, job, ledger = reader.execute("files_of_campaign", campaign=number).fetchone()
+        if (one := campaigns.get(name)) is None:
+            one = _overlap(name, 0, 0, _count_sent(reader, number, 2 * same + 1), job, ledger)
+        campaigns[name] = one._replace(
+            same=max(one.same, same), same_sent=same, respelled=respelled
+        )
+    return tuple(campaigns.values())
 
 
 def shared_later(reader: Reader, campaign: str, *, retry_failed: bool) -> Shared:

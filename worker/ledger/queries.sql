@@ -621,6 +621,25 @@ JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
 WHERE s.same > 0 OR c.name = :campaign
 ORDER BY c.id;
 
+-- name: plan_by_name
+SELECT source_id, template, upload_new_dataset, count(*) AS items
+FROM plan.staged GROUP BY source_id, template, upload_new_dataset;
+
+-- name: sent_of_plan_sources
+-- What each campaign has sent of the plan's sources, by source, name and flag.
+SELECT i.campaign_id, i.source_id, i.template, i.upload_new_dataset, count(*) AS items
+FROM items AS i
+WHERE i.source_id IN (SELECT source_id FROM plan.staged)
+  AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
+GROUP BY i.campaign_id, i.source_id, i.template, i.upload_new_dataset
+ORDER BY i.campaign_id, i.source_id, i.template, i.upload_new_dataset;
+
+-- name: files_of_campaign
+-- A campaign's name, and the files of its latest run.
+SELECT c.name, r.job, r.ledger FROM campaigns AS c
+JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
+WHERE c.id = :campaign;
+
 -- name: of_plan_to_create
 -- Part of the two statements below: the plan's duplicates that the campaign has neither sent nor
 -- given up. With :retry_failed, nothing is given up. As in `add_to_job`, those on the right line are
