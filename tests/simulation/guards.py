@@ -15,7 +15,7 @@ from tests.simulation.scenario import Meddling, Run, Scenario, Theme, source_id
 from tests.simulation.weather import Fate, Shown, Sight, Weather
 from tests.simulation.world import COLLEAGUE, ME, WORKSPACES, Habits
 from tests.support.ledgers import connection_of
-from worker.ledger import overlap, settlement
+from worker.ledger import nearby, overlap, settlement
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
 from worker.model.attempts import Arrived, Attempt, CopyFidelity, UnownedBatch
@@ -346,7 +346,7 @@ def no_campaign_is_compared(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_ledger_lies_nearby(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(overlap, "shared_nearby", lambda *_all: [])
+    patch.setattr(nearby, "shared_nearby", lambda *_all: [])
 
 
 def no_name_is_compared(patch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from worker.accidents.rules import FirstRun, LaterRun, Situation
 from worker.folders import is_gone, users_config_folder, without_dots
 from worker.job.plan import Plan, planned
-from worker.ledger import overlap
+from worker.ledger import nearby, overlap
 from worker.ledger.handle import Reader
 from worker.ledger.overlap import Overlap, Shared
 from worker.model.job import Job
@@ -75,10 +75,10 @@ def situation(
         others += _by_their_own_name(reader, job, campaign, day, plan.items)
     others = list(_with_job(others, own))
     folders = _folders_of(job.path)
-    nearby = overlap.shared_nearby(
+    elsewhere = nearby.shared_nearby(
         list(_files_nearby(folders, database)), plan.file, campaign, api_url, _beside(folders)
     )
-    return FirstRun(create, named_on_purpose, tuple(others), here.sent, tuple(nearby))
+    return FirstRun(create, named_on_purpose, tuple(others), here.sent, tuple(elsewhere))
 
 
 def _by_their_own_name(
@@ -124,7 +124,7 @@ def _files_nearby(folders: list[Path], database: DatabaseLocation) -> Iterator[P
     ledgers += [one / "ledgers" for one in (*above, *_current(), users_config_folder())]
     for number, candidate in enumerate(ledgers):
         # Other folders may contain many files of all kinds, perhaps on a network disk.
-        for file in overlap.ledgers_in(candidate, database, any_name=number < len(beside)):
+        for file in nearby.ledgers_in(candidate, database, any_name=number < len(beside)):
             if (real := os.path.realpath(file)) not in known:
                 known.add(real)
                 yield file

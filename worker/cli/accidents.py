@@ -37,7 +37,8 @@ from worker.job.plan import Plan
 from worker.ledger import forecast, views
 from worker.ledger.database import is_new
 from worker.ledger.handle import Reader
-from worker.ledger.overlap import UNREADABLE, Overlap, peek
+from worker.ledger.nearby import UNREADABLE, peek
+from worker.ledger.overlap import Overlap
 from worker.model.errors import AccidentError, DeclinedError, UsageError, WorkerError
 from worker.model.job import Job
 from worker.model.server_address import DatabaseLocation, ServerAddress

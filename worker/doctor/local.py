@@ -13,7 +13,7 @@ from pathlib import Path
 from worker import open_files
 from worker.doctor.check import Check
 from worker.doctor.nights import Nights, check_nights
-from worker.ledger import overlap, report, views
+from worker.ledger import nearby, report, views
 from worker.ledger.database import is_new, open_for_reading
 from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.handle import Reader
@@ -195,7 +195,7 @@ def _nights(reader: Reader, settings: Settings, *, held: bool) -> Nights:
 
 def _backup(database: Path, api_url: str) -> Check:
     """The newest backup near the database. Not a finding: backups may be in another folder."""
-    newest = overlap.latest_backup(database, api_url)
+    newest = nearby.latest_backup(database, api_url)
     if newest is None:
         command = f"duplicate-batches ledger --database {database} --backup FILE"
         return Check("backup", f"none near {database}; to create one, run {command}")

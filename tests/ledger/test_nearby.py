@@ -12,13 +12,8 @@ from tests.ledger.old_databases import OLD_ROWS, old_database
 from tests.support.ledgers import API, uuid
 from worker.job.plan import planned
 from worker.job.read import open_job
-from worker.ledger.overlap import (
-    MAX_COMPARED,
-    Overlap,
-    latest_backup,
-    ledgers_in,
-    shared_nearby,
-)
+from worker.ledger.nearby import MAX_COMPARED, latest_backup, ledgers_in, shared_nearby
+from worker.ledger.overlap import Overlap
 from worker.ledger.sqlite.database import migrations
 
 NAMES = tuple(f"Wave {number}" for number in range(1, len(OLD_ROWS) + 1))
