@@ -512,6 +512,11 @@ def test_shared_rows_that_a_limit_left_for_later_are_not_created_silently(place:
     assert place.world.made == 12 + 3
     assert run(place, "wave-1.csv", "--allow-existing", "--limit", 1).code == 1
     assert run(place, "wave-1.csv").code == 0, "it is agreed to once"
+    with (place.folder / "wave-1.csv").open("a", encoding="utf-8") as file:
+        file.writelines(f"{source_id(n)},Wave 2-{n},1\n" for n in range(2, 6))
+    ended = run(place, "wave-1.csv")
+    refused(ended, "4 of 4 duplicates to be created exist already: 4 in campaign wave-2")
+    assert place.world.made == 12 + 5
 
 
 def test_a_quiet_run_after_a_lost_ledger_tells_of_the_names_that_exist(made: Place) -> None:

@@ -666,12 +666,12 @@ SELECT count(*) FROM (<<of_plan_to_create>>) AS w;
 
 -- name: shared_with_plan_later
 -- What other campaigns share with them: the same source, name and flag. Of those that the campaign
--- never sent, all that others have sent counts, except what they had planned when somebody last agreed
--- to create that again: items up to the number in the fact :agreed. Of the rest, what others planned
--- later (a higher number), or sent after the campaign's last run that sent something. A run that crashed
--- counts if one of its requests was answered. Campaigns that ran since then are compared, and the latest
--- one of each of the 100 jobs that ran last: this is asked every night. `sent_in_all` counts each
--- duplicate once.
+-- never sent, all that others have sent counts. If somebody has agreed to create them since they were
+-- planned, what others had planned by then does not: items up to the number in the fact :agreed. Of the
+-- rest, what others planned later (a higher number), or sent after the campaign's last run that sent
+-- something. A run that crashed counts if one of its requests was answered. Campaigns that ran since
+-- then are compared, and the latest one of each of the 100 jobs that ran last: this is asked every
+-- night. `sent_in_all` counts each duplicate once.
 WITH RECURSIVE latest AS (
     SELECT coalesce((SELECT q.id FROM campaigns AS c CROSS JOIN runs AS q
             ON q.campaign_id = c.id AND (q.requests > 0 OR EXISTS (
@@ -697,11 +697,14 @@ others AS MATERIALIZED (
 ),
 wanted AS MATERIALIZED (
     SELECT w.source_id, w.template, w.upload_new_dataset, count(*) AS items,
-           greatest((SELECT agreed FROM latest), coalesce((SELECT max(i.id) FROM items AS i
+           (SELECT greatest(
+                   CASE WHEN max(i.id) <= (SELECT agreed FROM latest)
+                       THEN (SELECT agreed FROM latest) ELSE 0 END,
+                   coalesce(max(i.id) FILTER (WHERE i.attempts > 0 OR i.status <> 'pending'), 0))
+               FROM items AS i
                WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign)
                  AND i.source_id = w.source_id AND i.template = w.template
-                 AND i.upload_new_dataset = w.upload_new_dataset
-                 AND (i.attempts > 0 OR i.status <> 'pending')), 0)) AS since
+                 AND i.upload_new_dataset = w.upload_new_dataset) AS since
     FROM (<<of_plan_to_create>>) AS w GROUP BY w.source_id, w.template, w.upload_new_dataset
 ),
 known AS MATERIALIZED (
