@@ -38,7 +38,13 @@ def settled(counts: Counts, **more: Any) -> CampaignState:
         (CampaignState(Counts()), []),
         (
             CampaignState(Counts(3, pending=1)),
-            [("continue", "The next run sends 1 pending duplicate. It creates nothing", [RUN])],
+            [
+                (
+                    "continue",
+                    "The next run sends 1 pending duplicate. It creates none of them twice",
+                    [RUN],
+                )
+            ],
         ),
         (
             CampaignState(Counts(3, pending=1200)),

@@ -113,7 +113,7 @@ def test_the_copies_of_a_group_are_absent_if_the_rows_of_its_first_show_all_cand
     save(path, [row for row in shown if row != shown[20]])
     ended = night.command("settle", "job.csv", "--decisions", "d.csv")
     assert ended.code == 2
-    assert f"may exist as {shown[20]['candidate_id']}, which this sheet does not show" in ended.err
+    assert f"may exist as {shown[20]['candidate_id']}, which was not shown" in ended.err
     save(path, shown)
     ended = night.command("settle", "job.csv", "--decisions", "d.csv")
     assert ended.code == 0, ended.err
