@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -101,6 +102,18 @@ def refused(ended: Ended, *arguments: str) -> None:
         assert word in ended.err, ended.err
     assert "--allow-existing" in ended.err
     assert "Traceback" not in ended.err
+
+
+def continued(place: Place, ended: Ended, folder: Path | None = None) -> None:
+    """The command that the message shows continues: pasted elsewhere, it finds all created and
+    sends nothing."""
+    (line,) = [one.strip() for one in ended.err.splitlines() if one.startswith("    ")]
+    arguments = shlex.split(line)
+    pasted = arguments[arguments.index("run") :]
+    again = command([*pasted, "--yes"], folder or Path("/"), place.environ)
+    assert again.code == 0, again.err
+    assert "6 duplicates, all created" in again.out
+    assert place.world.made == 6
 
 
 @pytest.fixture

@@ -26,6 +26,11 @@ MOST_PLANNED = 200_000
 campaigns whose job file is gone, under their own names (see `_by_their_own_name`)."""
 
 
+MOST_SPELLED = 20_000
+"""How many duplicates of a job are compared in other spellings, because they are kept in memory.
+Spreadsheets and people change smaller jobs."""
+
+
 def situation(
     reader: Reader,
     plan: Plan,
@@ -65,14 +70,14 @@ def situation(
             create = overlap.not_created(reader, campaign)
             # There may be many nightly campaigns, all with the same duplicates.
             here = Shared() if new_each_day else overlap.shared_with(reader, campaign)
-            if not is_meant:
+            if not is_meant and plan.items <= MOST_SPELLED:
                 any_spelling = overlap.with_other_spellings(reader, here.campaigns)
                 here = here._replace(campaigns=any_spelling)
     else:
         create, here = plan.items, Shared()
     others = [one for one in here.campaigns if one.campaign != campaign]
     if "campaign" in plan.placeholders and not is_meant:
-        others += _by_their_own_name(reader, job, campaign, day, plan.items)
+        others += _by_their_own_name(reader, job, own, campaign, day, plan.items)
     others = list(_with_job(others, own))
     folders = _folders_of(job.path)
     elsewhere = nearby.shared_nearby(
@@ -82,12 +87,11 @@ def situation(
 
 
 def _by_their_own_name(
-    reader: Reader, job: Job, campaign: str, day: date, items: int
+    reader: Reader, job: Job, own: Path, campaign: str, day: date, items: int
 ) -> Iterator[Overlap]:
-    """What the job of so many `items` shares with campaigns whose job file is gone or is this one,
+    """What the job of so many `items` shares with campaigns whose job file is gone or is its `own`,
     planned with their names in place of {campaign}. If the job was renamed, {campaign} now gives
     its duplicates other names. A copied job is meant to have them."""
-    own = Path(os.path.realpath(job.path))
     jobs = overlap.jobs_of_campaigns(reader)
     left = [name for name, path in jobs if name != campaign and (path == own or is_gone(path))]
     for name in left[: max(5, MOST_PLANNED // max(1, items))]:

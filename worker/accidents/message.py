@@ -114,17 +114,15 @@ def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> M
             shown = others[:MOST_NAMED]
             parts = joined([f"{one.same_sent:,} in campaign {one.campaign}" for one in shown])
             more = f", and some in {len(others) - len(shown):,} more" if others[MOST_NAMED:] else ""
-            advice = (
-                "Remove these rows from the job; the other campaigns continue with their own jobs"
-            )
-            if gone := joined([str(one.job) for one in shown if one.job_gone]):
-                advice += f" (put {gone} back)"
+            gone = joined([str(one.job) for one in shown if one.job_gone])
+            restore = f"Put {gone} back. " if gone else ""
             return Message(
                 f"{intended.job}: {items:,} of {counted(to_create, 'duplicate')} to be created"
                 f" {_exist(items)} already: {parts}{more}. Were the rows of other jobs written into"
                 " this one?",
                 tuple(_shown_of(one, intended) for one in shown),
-                f"{advice}. To see what was sent:",
+                f"{restore}Remove these rows from the job; the other campaigns continue with their"
+                " own jobs. To see what was sent:",
             )
         case WrittenAgain(items, to_create, respelled):
             return Message(
@@ -198,7 +196,7 @@ def _renamed(other: Overlap, intended: IntendedRun) -> Message:
     elif other.job_gone:
         question = "Did you rename the job file?"
         advice = "To continue that campaign, give the job its old name, or run this job by itself:"
-    elif other.job == intended.job:
+    elif other.has_job:
         question = "This job file was run as that campaign before."
         advice = "To continue the campaign:"
     else:

@@ -230,8 +230,8 @@ class RunSession:
                 raise guard.refusal(question.accidents)
             settings = self._request.settings
             # A dated campaign is new each night, and may mean to have the names of other batches.
-            if question.unexpected and settings.quiet and not settings.campaign_dated:
-                complain(names_taken_text(question.unexpected, question.taken_example))
+            if question.names_unexpected and settings.quiet and not settings.campaign_dated:
+                complain(names_taken_text(question.names_unexpected, question.taken_example))
             if guard.situation is None and question.create:
                 await self._note_agreement()
             return True

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from worker.accidents.rules import Accident, LaterRun, Situation, accidents, with_names
+from worker.accidents.rules import (
+    Accident,
+    FirstRun,
+    LaterRun,
+    Situation,
+    accidents,
+    with_names,
+)
 from worker.ledger import setups, views
 from worker.ledger.store import Ledger
+from worker.ledger.views import Names
 from worker.model.batch import Workspace
 from worker.model.events import Event
 from worker.model.records import Counts
@@ -22,7 +30,8 @@ class Question(NamedTuple):
     taken_example  one name that already exists; None if there is none
     counts         how many duplicates of the job have which status
     accidents      what looks like an accident
-    unexpected     how many of the names exist on batches that are not in this database, although
+    names_unexpected
+                   how many of the names exist on batches that are not in this database, although
                    the campaign has sent nothing; otherwise, how many have appeared since it last
                    sent something
     set_up         how many existing batches the run would set up
@@ -40,7 +49,7 @@ class Question(NamedTuple):
     taken_example: str | None
     counts: Counts
     accidents: tuple[Accident, ...] = ()
-    unexpected: int = 0
+    names_unexpected: int = 0
     set_up: int = 0
     workspaces: tuple[Workspace, ...] = ()
     names: tuple[str, ...] = ()
@@ -53,8 +62,7 @@ def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) 
     duplicates (None: all)."""
     reader, campaign, run = ledger, ledger.campaign, ledger.run
     names = views.names_taken(reader, campaign, run, None)
-    is_later = isinstance(situation, LaterRun)
-    if names.taken and is_later:
+    if names.taken and isinstance(situation, LaterRun):
         latest = views.latest_baseline(reader, campaign)
         names = views.names_taken(reader, campaign, run, latest)
     return Question(
@@ -63,9 +71,19 @@ def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) 
         taken_example=names.example,
         counts=views.counts(reader, campaign),
         accidents=() if situation is None else accidents(with_names(situation, names)),
-        unexpected=names.appeared if is_later else names.taken,
+        names_unexpected=_unexpected(names, situation),
         set_up=setups.count_to_set_up(reader, campaign),
     )
+
+
+def _unexpected(names: Names, situation: Situation | None) -> int:
+    match situation:
+        case FirstRun():
+            return names.taken
+        case LaterRun():
+            return names.appeared
+        case None:  # somebody said that duplicates may exist, or nothing is real
+            return 0
 
 
 def setup_question(ledger: Ledger) -> Question:
